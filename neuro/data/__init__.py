@@ -1,0 +1,1 @@
+"""Spiking data in one type, with its generators and readers."""

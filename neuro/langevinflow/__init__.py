@@ -1,0 +1,1 @@
+"""A sequential variational autoencoder whose latents obey the underdamped Langevin equation."""

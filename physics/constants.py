@@ -1,0 +1,21 @@
+"""Physical and astronomical constants as Python floats, in SI units."""
+
+import math
+
+SPEED_OF_LIGHT = 299792458.0
+"""Speed of light in vacuum [m/s]; exact (SI)."""
+
+JULIAN_YEAR = 365.25 * 86400.0
+"""Julian year [s]; exact (IAU)."""
+
+ASTRONOMICAL_UNIT = 149597870700.0
+"""Astronomical unit [m]; exact (IAU 2012 Resolution B2)."""
+
+PARSEC = 648000.0 / math.pi * ASTRONOMICAL_UNIT
+"""Parsec [m]; exact (IAU 2015 Resolution B2)."""
+
+DEGREE = math.pi / 180.0
+"""Degree [rad]."""
+
+MILLIARCSECOND = DEGREE / 3.6e6
+"""Milliarcsecond [rad]."""

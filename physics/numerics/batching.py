@@ -1,0 +1,115 @@
+"""Map a function of one element over any leading shape, in chunks that bound the memory.
+
+Write the function for one frequency, pixel or trial; the batch is added here.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, PyTree
+
+from physics.numerics import sharding
+from physics.numerics.checks import broadcastable, is_traced, positive_integer
+
+DEFAULT_CHUNK = 4096
+
+
+def chunked_map(
+    function: Callable[..., PyTree],
+    *arrays: Array,
+    core_ndim: int | Sequence[int] = 0,
+    chunk_size: int = DEFAULT_CHUNK,
+    devices: Sequence[jax.Device] | None = None,
+) -> PyTree:
+    """Return `function` mapped over the broadcast leading axes of `arrays`.
+
+    The leading axes are flattened, padded with copies of the last element to a whole number of chunks, and the chunks
+    are taken one after another, so that at most `chunk_size` elements' temporaries exist at a time. `function` is
+    traced once. Batches that fit into one chunk are neither padded nor looped over. Works inside `jit`, `grad` and
+    `vmap`; called on concrete arrays it also spreads each chunk over all devices of `devices`.
+
+    Args:
+        function: maps arrays of the core shapes to a pytree of arrays.
+        arrays: each of shape `batch + core`; the batch shapes broadcast.
+        core_ndim: how many trailing axes one element has, for each array or for all of them.
+        chunk_size: elements at a time.
+        devices: where to run; all local devices by default.
+
+    Returns:
+        The pytree of `function`, each leaf with the broadcast batch shape in front.
+
+    Raises:
+        ValueError: no array is given, an array has fewer axes than its core, or the batch shapes do not broadcast.
+    """
+    positive_integer(chunk_size, "chunk_size")
+    cores = [core_ndim] * len(arrays) if isinstance(core_ndim, int) else list(core_ndim)
+    batch = _batch_shape(arrays, cores)
+    flat = [_flatten(x, batch, core) for x, core in zip(arrays, cores, strict=True)]
+    total = math.prod(batch)
+    many = 1 if is_traced(*arrays) else len(sharding.local_devices(devices))
+    chunk = min(total, chunk_size)
+    if many > 1:
+        chunk = math.ceil(chunk / many) * many
+    padded = math.ceil(total / max(chunk, 1)) * chunk if total else 0
+    if total == 0 or padded == chunk:
+        result = jax.vmap(function)(*(_place(_pad(x, padded), 0, devices, many) for x in flat))
+    else:
+        pieces = [_pad(x, padded).reshape(padded // chunk, chunk, *x.shape[1:]) for x in flat]
+        pieces = [_place(x, 1, devices, many) for x in pieces]
+        result = jax.lax.map(lambda piece: jax.vmap(function)(*piece), tuple(pieces))
+        result = jax.tree.map(lambda leaf: leaf.reshape(padded, *leaf.shape[2:]), result)
+    return jax.tree.map(lambda leaf: leaf[:total].reshape(*batch, *leaf.shape[1:]), result)
+
+
+def _batch_shape(arrays: Sequence[Array], cores: Sequence[int]) -> tuple[int, ...]:
+    if not arrays or len(cores) != len(arrays):
+        raise ValueError(f"core_ndim: expected one number per array, got {len(cores)} for {len(arrays)} arrays")
+    for position, (x, core) in enumerate(zip(arrays, cores, strict=True)):
+        if np.ndim(x) < core:
+            raise ValueError(f"array {position}: expected at least {core} axes, got shape {np.shape(x)}")
+    return broadcastable(
+        {f"array {i}": np.shape(x)[: np.ndim(x) - c] for i, (x, c) in enumerate(zip(arrays, cores, strict=True))}
+    )
+
+
+def _flatten(x: Array, batch: tuple[int, ...], core: int) -> Array:
+    x = jnp.asarray(x)
+    core_shape = x.shape[x.ndim - core :]
+    return jnp.broadcast_to(x, (*batch, *core_shape)).reshape(math.prod(batch), *core_shape)
+
+
+def _pad(x: Array, length: int) -> Array:
+    extra = length - x.shape[0]
+    return x if extra <= 0 else jnp.concatenate([x, jnp.broadcast_to(x[-1:], (extra, *x.shape[1:]))])
+
+
+def _place(x: Array, axis: int, devices: Sequence[jax.Device] | None, many: int) -> Array:
+    return sharding.split(x, axis=axis, devices=devices) if many > 1 else x
+
+
+def batches(length: int, size: int, order: Any = None) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return index batches of one fixed size that cover `length` elements, each with a mask.
+
+    The last batch is filled up with repeats of its first index, which its mask marks as False, so that every batch
+    has the same shape and compiled code is used again.
+
+    Args:
+        length: number of elements.
+        size: elements per batch.
+        order: permutation of `range(length)`; the natural order by default.
+
+    Returns:
+        List of (indices, mask), each of shape (size,).
+    """
+    positive_integer(size, "size")
+    indices = np.arange(length) if order is None else np.asarray(order)
+    result = []
+    for start in range(0, length, size):
+        part = indices[start : start + size]
+        mask = np.arange(size) < len(part)
+        result.append((np.concatenate([part, np.full(size - len(part), part[0], part.dtype)]), mask))
+    return result

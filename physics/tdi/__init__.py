@@ -1,0 +1,1 @@
+"""Sensitivity of space-based gravitational-wave detectors after time-delay interferometry."""

@@ -1,0 +1,42 @@
+"""The strictest JAX in every test: 64-bit, strict dtype promotion, rank promotion raising."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import jax
+import matplotlib
+import pytest
+
+matplotlib.use("Agg")
+jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+if "JAX_COMPILATION_CACHE_DIR" in os.environ:
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+REFERENCE = Path(__file__).parent / "reference"
+
+
+@pytest.fixture
+def relaxed_promotion() -> Iterator[None]:
+    """Standard promotion, for tests that enter numpyro or optax, which do not survive the strict one."""
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        yield
+
+
+@pytest.fixture(scope="session")
+def reference() -> Path:
+    """The folder of committed reference tables."""
+    return REFERENCE
+
+
+@pytest.fixture(scope="session")
+def observations() -> Path:
+    """The folder of real data that `PHYSNEURO_DATA` names; skips the test when it is not set."""
+    folder = os.environ.get("PHYSNEURO_DATA")
+    if not folder:
+        pytest.skip("PHYSNEURO_DATA is not set: this test reads real data that the package does not ship")
+    path = Path(folder)
+    assert path.is_dir(), f"PHYSNEURO_DATA={folder} is not a directory"
+    return path
