@@ -96,7 +96,7 @@ def double_precision(what: str, instead: str) -> None:
         what: the result that float32 cannot hold.
         instead: the function to use when 64-bit is not wanted.
     """
-    if not jax.config.jax_enable_x64:
+    if jnp.result_type(float) != jnp.float64:
         raise PrecisionError(
             f"{what} is zero or meaningless in float32: call jax.config.update('jax_enable_x64', True) first, "
             f"or use {instead}, which works in float32"
