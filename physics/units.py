@@ -6,7 +6,9 @@ Public functions take plain numbers in the unit their docstring names, or a `Qua
 import sys
 from typing import TYPE_CHECKING, Any
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
 from physics.errors import UnitsError
@@ -43,25 +45,32 @@ def value(x: Any, unit: str, name: str) -> Any:
 
 
 def array(x: Any, unit: str, name: str) -> Array:
-    """Return `x` in `unit` as a JAX array of the default real precision; see `value`.
+    """Return `x` in `unit` as a real JAX array; see `value`.
+
+    Floating-point precision is kept; whole numbers become the default precision, and Python numbers stay weakly typed,
+    so that they take on the precision of what they meet.
 
     Raises:
         UnitsError: the quantity has another dimension.
-        ValueError: `x` is not numeric.
+        ValueError: `x` is not real and numeric.
     """
     plain = value(x, unit, name)
+    expected = f"{name}: expected a number or an array of numbers in {unit}"
+    on_device = any(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(plain))
     try:
-        result = jnp.asarray(plain)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name}: expected a number or an array of numbers in {unit}, got {plain!r}") from error
-    if not (jnp.issubdtype(result.dtype, jnp.number)):
-        raise ValueError(f"{name}: expected numbers in {unit}, got an array of {result.dtype}")
-    return result if jnp.issubdtype(result.dtype, jnp.inexact) else result.astype(float)
+        kind = None if on_device else np.asarray(plain).dtype.kind
+    except ValueError as error:
+        raise ValueError(f"{expected}, got {plain!r}") from error
+    if kind is not None and kind not in "fiu":
+        raise ValueError(f"{expected}, got {plain!r}")
+    result = jnp.asarray(plain)
+    if not (jnp.issubdtype(result.dtype, jnp.floating) or jnp.issubdtype(result.dtype, jnp.integer)):
+        raise ValueError(f"{expected}, got an array of {result.dtype}")
+    return result if jnp.issubdtype(result.dtype, jnp.floating) else result.astype(float)
 
 
 def quantity(x: Any, unit: str) -> "Quantity":
     """Return the array `x` as an astropy `Quantity` in `unit`."""
-    import numpy as np
     from astropy import units
 
     return units.Quantity(np.asarray(x), unit)

@@ -1,6 +1,6 @@
 """Special functions with finite values and gradients where the textbook form is 0/0 or overflows."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +26,7 @@ def log_i0(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
 
 @log_i0.defjvp
-def _log_i0_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+def _log_i0_jvp(primals: tuple[Any], tangents: tuple[Any]) -> tuple[Any, Any]:
     (x,), (tangent,) = primals, tangents
     return log_i0(x), bessel_ratio(x) * tangent
 

@@ -1,0 +1,46 @@
+"""Nothing half-written, nothing overwritten unasked."""
+
+import pytest
+
+from physics.files import replacing
+
+
+def test_success_leaves_the_file_only(tmp_path):
+    with replacing(tmp_path / "a.txt") as path:
+        assert path.suffix == ".txt"
+        path.write_text("new")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+    other = tmp_path / "other.txt"
+    other.touch()
+    assert (tmp_path / "a.txt").stat().st_mode == other.stat().st_mode
+
+
+def test_failure_leaves_nothing(tmp_path):
+    with pytest.raises(RuntimeError), replacing(tmp_path / "a.txt") as path:  # noqa: PT012
+        path.write_text("half")
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_failure_keeps_the_old_file(tmp_path):
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    with pytest.raises(RuntimeError), replacing(target, overwrite=True) as path:  # noqa: PT012
+        path.write_text("half")
+        raise RuntimeError
+    assert target.read_text() == "old"
+
+
+def test_no_overwrite_unless_asked(tmp_path):
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    with pytest.raises(FileExistsError, match="overwrite=True"), replacing(target) as path:
+        path.write_text("new")
+    with replacing(target, overwrite=True) as path:
+        path.write_text("new")
+    assert target.read_text() == "new"
+
+
+def test_missing_folder(tmp_path):
+    with pytest.raises(FileNotFoundError, match="folder"), replacing(tmp_path / "none" / "a.txt"):
+        pass

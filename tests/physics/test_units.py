@@ -1,0 +1,54 @@
+"""Quantities at the public edge."""
+
+import astropy.units as u
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from physics import constants, units
+from physics.errors import UnitsError
+
+
+def test_plain_numbers_pass_and_quantities_convert():
+    assert units.value(3.0, "Hz", "frequency") == 3.0
+    assert units.value(3.0 * u.GHz, "Hz", "frequency") == 3e9
+    assert units.value(180 * u.deg, "rad", "angle") == pytest.approx(np.pi)
+    assert units.value(2.0 * u.rad / u.m**2, "m-2", "rm") == 2.0
+
+
+def test_wrong_dimension_names_the_argument():
+    with pytest.raises(UnitsError, match=r"frequency: expected a quantity convertible to Hz, got one in m$"):
+        units.value(3.0 * u.m, "Hz", "frequency")
+    assert issubclass(UnitsError, ValueError)
+
+
+@pytest.mark.parametrize("x", [3, [1, 2], np.float32(2), jnp.arange(3), 3.0 * u.mHz])
+def test_array_is_real_floating(x):
+    result = units.array(x, "Hz", "frequency")
+    assert jnp.issubdtype(result.dtype, jnp.floating)
+
+
+def test_array_keeps_single_precision():
+    assert units.array(np.ones(2, np.float32), "Hz", "frequency").dtype == jnp.float32
+
+
+@pytest.mark.parametrize("x", ["fast", [None], ["a"], object(), True, [[1.0], [1.0, 2.0]]])
+def test_array_refuses_what_is_not_numeric(x):
+    with pytest.raises(ValueError, match="frequency: expected"):
+        units.array(x, "Hz", "frequency")
+
+
+def test_quantity_round_trip():
+    assert units.quantity(jnp.array([1.0, 2.0]), "Hz").to_value("mHz").tolist() == [1000.0, 2000.0]
+    assert units.is_quantity(1 * u.m)
+    assert not units.is_quantity(1.0)
+
+
+def test_constants_are_those_of_astropy():
+    from astropy import constants as reference
+
+    assert constants.SPEED_OF_LIGHT == reference.c.value
+    assert constants.ASTRONOMICAL_UNIT == reference.au.value
+    assert constants.PARSEC == pytest.approx(reference.pc.value, rel=1e-15)
+    assert constants.JULIAN_YEAR == (1 * u.year).to_value("s")
+    assert constants.MILLIARCSECOND == pytest.approx((1 * u.mas).to_value("rad"), rel=1e-14)
