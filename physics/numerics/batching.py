@@ -7,13 +7,14 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PyTree
 
 from physics.numerics import sharding
-from physics.numerics.checks import broadcastable, is_traced, positive_integer
+from physics.numerics.checks import broadcastable, positive_integer
 
 DEFAULT_CHUNK = 4096
 
@@ -29,8 +30,8 @@ def chunked_map(
 
     The leading axes are flattened, padded with copies of the last element to a whole number of chunks, and the chunks
     are taken one after another, so that at most `chunk_size` elements' temporaries exist at a time. `function` is
-    traced once. Batches that fit into one chunk are neither padded nor looped over. Works inside `jit`, `grad` and
-    `vmap`; called on concrete arrays it also spreads each chunk over all devices of `devices`.
+    traced once. Batches that fit into one chunk are not looped over. Each chunk is spread over all devices of
+    `devices`. Works inside `jit`, `grad` and `vmap`.
 
     Args:
         function: maps arrays of the core shapes to a pytree of arrays.
@@ -50,19 +51,29 @@ def chunked_map(
     batch = _batch_shape(arrays, cores)
     flat = [_flatten(x, batch, core) for x, core in zip(arrays, cores, strict=True)]
     total = math.prod(batch)
-    many = 1 if is_traced(*arrays) else len(sharding.local_devices(devices))
+    many = len(sharding.local_devices(devices))
     chunk = min(total, chunk_size)
     if many > 1:
         chunk = math.ceil(chunk / many) * many
     padded = math.ceil(total / max(chunk, 1)) * chunk if total else 0
     if total == 0 or padded == chunk:
-        result = jax.vmap(function)(*(_place(_pad(x, padded), 0, devices, many) for x in flat))
+        result = jax.vmap(function)(*(sharding.split(_pad(x, padded), devices=devices) for x in flat))
     else:
         pieces = [_pad(x, padded).reshape(padded // chunk, chunk, *x.shape[1:]) for x in flat]
-        pieces = [_place(x, 1, devices, many) for x in pieces]
-        result = jax.lax.map(lambda piece: jax.vmap(function)(*piece), tuple(pieces))
+        pieces = [sharding.split(x, axis=1, devices=devices) for x in pieces]
+        result = _in_turn(function, pieces)
         result = jax.tree.map(lambda leaf: leaf.reshape(padded, *leaf.shape[2:]), result)
     return jax.tree.map(lambda leaf: leaf[:total].reshape(*batch, *leaf.shape[1:]), result)
+
+
+@eqx.filter_jit
+def _together(function: Callable[..., PyTree], arrays: list[Array]) -> PyTree:
+    return jax.vmap(function)(*arrays)
+
+
+@eqx.filter_jit
+def _in_turn(function: Callable[..., PyTree], pieces: list[Array]) -> PyTree:
+    return jax.lax.map(lambda piece: jax.vmap(function)(*piece), pieces)
 
 
 def _batch_shape(arrays: Sequence[Array], cores: Sequence[int]) -> tuple[int, ...]:
@@ -85,10 +96,6 @@ def _flatten(x: Array, batch: tuple[int, ...], core: int) -> Array:
 def _pad(x: Array, length: int) -> Array:
     extra = length - x.shape[0]
     return x if extra <= 0 else jnp.concatenate([x, jnp.broadcast_to(x[-1:], (extra, *x.shape[1:]))])
-
-
-def _place(x: Array, axis: int, devices: Sequence[jax.Device] | None, many: int) -> Array:
-    return sharding.split(x, axis=axis, devices=devices) if many > 1 else x
 
 
 def batches(length: int, size: int, order: Any = None) -> list[tuple[np.ndarray, np.ndarray]]:

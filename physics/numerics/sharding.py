@@ -19,7 +19,7 @@ def split(tree: PyTree, *, axis: int = 0, devices: Sequence[jax.Device] | None =
     """Return the arrays of `tree` with one axis split over the devices.
 
     The largest number of devices that divides the axis is used, so every length is accepted; a length that no number
-    above one divides stays on one device. With one device the arrays are returned as they are.
+    above one divides stays on one device. With one device the arrays are returned as they are. Works inside `jit` too.
 
     Args:
         tree: arrays, each with the same length along `axis`.
@@ -34,7 +34,7 @@ def split(tree: PyTree, *, axis: int = 0, devices: Sequence[jax.Device] | None =
             return x
         mesh = Mesh(np.asarray(available[:count]), (AXIS,))
         spec = PartitionSpec(*(AXIS if i == axis % x.ndim else None for i in range(x.ndim)))
-        return jax.device_put(x, NamedSharding(mesh, spec))
+        return _put(x, NamedSharding(mesh, spec))
 
     return jax.tree.map(place, tree)
 
@@ -45,4 +45,11 @@ def replicate(tree: PyTree, *, devices: Sequence[jax.Device] | None = None) -> P
     if len(available) == 1:
         return tree
     whole = NamedSharding(Mesh(np.asarray(available), (AXIS,)), PartitionSpec())
-    return jax.tree.map(lambda x: jax.device_put(x, whole), tree)
+    return jax.tree.map(lambda x: _put(x, whole), tree)
+
+
+def _put(x: Array, place: NamedSharding) -> Array:
+    # Within a trace there is nothing to move yet: the compiler is told where the array shall live.
+    if isinstance(x, jax.core.Tracer):
+        return jax.lax.with_sharding_constraint(x, place)
+    return jax.device_put(x, place)

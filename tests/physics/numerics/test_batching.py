@@ -48,6 +48,22 @@ def test_traced_once_whatever_the_number_of_chunks():
     assert len(traces) == 1
 
 
+@pytest.mark.parametrize("chunk_size", [4, 100])
+def test_concrete_calls_trace_a_function_once_whatever_arrays_it_is_bound_to(chunk_size):
+    traces = []
+
+    def counted(factor, x):
+        traces.append(1)
+        return x * factor
+
+    for factor in (2.0, 3.0):
+        function = jax.tree_util.Partial(counted, jnp.asarray(factor))
+        np.testing.assert_array_equal(
+            batching.chunked_map(function, jnp.arange(11.0), chunk_size=chunk_size), factor * np.arange(11.0)
+        )
+    assert len(traces) == 1
+
+
 def test_padding_repeats_an_element_so_that_gradients_stay_finite():
     x = jnp.arange(1.0, 8.0)
     gradient = jax.grad(lambda v: jnp.sum(batching.chunked_map(jnp.log, v, chunk_size=3)))(x)

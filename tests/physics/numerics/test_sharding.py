@@ -26,9 +26,14 @@ for total in (1, 5, 12, 37):
         result = batching.chunked_map(power, y, core_ndim=1, chunk_size=chunk)
         alone = batching.chunked_map(power, y, core_ndim=1, chunk_size=chunk, devices=jax.devices()[:1])
         np.testing.assert_array_equal(result, alone)
+        compiled = jax.jit(lambda v: batching.chunked_map(power, v, core_ndim=1, chunk_size=chunk))
+        np.testing.assert_array_equal(compiled(y), alone)
+        slope = jax.grad(lambda v: batching.chunked_map(power, v, core_ndim=1, chunk_size=chunk).sum())(y)
+        np.testing.assert_array_equal(slope, 2 * y)
         np.testing.assert_allclose(result, np.sum(np.asarray(y) ** 2, axis=1))
-spread = batching.chunked_map(lambda v: jnp.sum(v**2), jnp.ones((64, 2)), core_ndim=1, chunk_size=16)
-assert len(spread.sharding.device_set) == 4, spread.sharding
+squares = lambda v: batching.chunked_map(lambda w: jnp.sum(w**2), v, core_ndim=1, chunk_size=16)
+for spread in (squares(jnp.ones((64, 2))), jax.jit(squares)(jnp.ones((64, 2)))):
+    assert len(spread.sharding.device_set) == 4, spread.sharding
 print("same on 1 and 4")
 """
 
