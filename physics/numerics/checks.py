@@ -15,6 +15,8 @@ from jaxtyping import Array
 from physics.errors import PrecisionError
 
 T = TypeVar("T")
+Numbers = TypeVar("Numbers", Array, np.ndarray)
+"""On a device or on the host: constants of a module are checked without any device work."""
 
 
 def is_traced(*arrays: Any) -> bool:
@@ -22,24 +24,24 @@ def is_traced(*arrays: Any) -> bool:
     return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(arrays))
 
 
-def nonempty(x: Array, name: str) -> Array:
+def nonempty(x: Numbers, name: str) -> Numbers:
     """Return `x`; `ValueError` if it has no element."""
     if x.size == 0:
         raise ValueError(f"{name}: expected at least one value, got an empty array of shape {x.shape}")
     return x
 
 
-def finite(x: Array, name: str) -> Array:
+def finite(x: Numbers, name: str) -> Numbers:
     """Return `x`; `ValueError` if it is empty or an element is NaN or infinite."""
     return _every(nonempty(x, name), np.isfinite, "finite values", name)
 
 
-def positive(x: Array, name: str) -> Array:
+def positive(x: Numbers, name: str) -> Numbers:
     """Return `x`; `ValueError` if it is empty or an element is not finite and above zero."""
     return _every(nonempty(x, name), lambda v: np.isfinite(v) & (v > 0), "finite, positive values", name)
 
 
-def nonnegative(x: Array, name: str) -> Array:
+def nonnegative(x: Numbers, name: str) -> Numbers:
     """Return `x`; `ValueError` if it is empty or an element is not finite and at least zero."""
     return _every(nonempty(x, name), lambda v: np.isfinite(v) & (v >= 0), "finite values of at least zero", name)
 
@@ -58,7 +60,7 @@ def fraction(x: float, name: str) -> float:
     return x
 
 
-def same_shape(x: Array, other: Array, name: str, other_name: str) -> Array:
+def same_shape(x: Numbers, other: Array | np.ndarray, name: str, other_name: str) -> Numbers:
     """Return `x`; `ValueError` unless its shape is that of `other`."""
     if x.shape != other.shape:
         raise ValueError(f"{name}: expected the shape {other.shape} of {other_name}, got {x.shape}")
@@ -103,7 +105,7 @@ def double_precision(what: str, instead: str) -> None:
         )
 
 
-def _every(x: Array, predicate: Any, expected: str, name: str) -> Array:
+def _every(x: Numbers, predicate: Any, expected: str, name: str) -> Numbers:
     if is_traced(x):
         return x
     good = predicate(np.asarray(x))

@@ -15,6 +15,8 @@ def test_good_values_pass_through():
     assert checks.positive(x, "x") is x
     assert checks.nonnegative(jnp.zeros(2), "x").shape == (2,)
     assert checks.same_shape(x, x, "x", "y") is x
+    host = np.array(3e-15)
+    assert checks.positive(host, "x") is host
     assert checks.one_of("X", ("X", "Y"), "channel") == "X"
     assert checks.positive_integer(np.int64(3), "n") == 3
     assert checks.fraction(0.5, "p") == 0.5
