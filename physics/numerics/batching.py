@@ -33,6 +33,9 @@ def chunked_map(
     traced once. Batches that fit into one chunk are not looped over. Each chunk is spread over all devices of
     `devices`. Works inside `jit`, `grad` and `vmap`.
 
+    The map is compiled, and compiled again only for new shapes or a new `function`. A function that is the same from
+    call to call is one of a module, or a `jax.tree_util.Partial` of it, whose arrays may differ between calls.
+
     Args:
         function: maps arrays of the core shapes to a pytree of arrays.
         arrays: each of shape `batch + core`; the batch shapes broadcast.
@@ -57,7 +60,7 @@ def chunked_map(
         chunk = math.ceil(chunk / many) * many
     padded = math.ceil(total / max(chunk, 1)) * chunk if total else 0
     if total == 0 or padded == chunk:
-        result = jax.vmap(function)(*(sharding.split(_pad(x, padded), devices=devices) for x in flat))
+        result = _together(function, [sharding.split(_pad(x, padded), devices=devices) for x in flat])
     else:
         pieces = [_pad(x, padded).reshape(padded // chunk, chunk, *x.shape[1:]) for x in flat]
         pieces = [sharding.split(x, axis=1, devices=devices) for x in pieces]
