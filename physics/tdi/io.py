@@ -1,0 +1,65 @@
+"""Sensitivity curves in files."""
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from physics import files
+from physics.tdi.detector import Detector
+from physics.tdi.noise import KneeShape, TabulatedShape
+
+if TYPE_CHECKING:
+    from physics.tdi.curves import SensitivityCurve
+
+
+def write_curve(curve: "SensitivityCurve", path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    """Write `curve` to an ECSV table with columns `frequency` [Hz] and `asd` [Hz^-1/2].
+
+    Raises:
+        FileExistsError: the file exists and `overwrite` is false.
+        FileNotFoundError: its folder does not exist.
+    """
+    from astropy.table import QTable
+    from astropy.units import Quantity
+
+    table = QTable(
+        {
+            "frequency": Quantity(np.asarray(curve.frequency), "Hz"),
+            "asd": Quantity(np.asarray(curve.asd), curve.units),
+        },
+        meta={
+            "detector": _describe(curve.detector),
+            "channel": curve.channel,
+            "family": curve.family,
+            "generation": curve.generation,
+            "polarization": curve.polarization,
+            "convention": curve.convention,
+        },
+    )
+    with files.replacing(path, overwrite=overwrite) as temporary:
+        table.write(temporary, format="ascii.ecsv", overwrite=True)
+
+
+def _describe(detector: Detector) -> dict[str, Any]:
+    noise = detector.noise
+    arms = detector.arm_length
+    return {
+        "name": detector.name,
+        "arm_length_m": [float(arm) for arm in arms] if isinstance(arms, tuple) else float(arms),
+        "acceleration_m_s-2_Hz-1/2": float(noise.acceleration),
+        "displacement_m_Hz-1/2": float(noise.displacement),
+        "acceleration_shape": _describe_shape(noise.acceleration_shape),
+        "displacement_shape": _describe_shape(noise.displacement_shape),
+    }
+
+
+def _describe_shape(shape: Any) -> Any:
+    if shape is None:
+        return "white"
+    if isinstance(shape, KneeShape):
+        factors = zip(shape.knees, shape.exponents, strict=True)
+        return " ".join(f"[1 + (f/{float(knee):g} Hz)^{exponent}]" for knee, exponent in factors)
+    if isinstance(shape, TabulatedShape):
+        return {"frequency_Hz": np.asarray(shape.frequency).tolist(), "factor": np.asarray(shape.factor).tolist()}
+    return f"callable {getattr(shape, '__qualname__', type(shape).__qualname__)}"

@@ -1,0 +1,194 @@
+r"""Secondary noise of one link: acceleration of the test masses and readout displacement.
+
+As one-sided PSDs of fractional frequency, with amplitudes $s_a$ [m s^-2 Hz^-1/2] per test mass and $s_x$ [m Hz^-1/2]
+per link,
+
+$$S_\mathrm{acc} = \frac{s_a^2}{(2\pi f c)^2}\,\mathrm{shape}_a(f), \qquad
+  S_\mathrm{oms} = s_x^2 \left(\frac{2\pi f}{c}\right)^2 \mathrm{shape}_x(f).$$
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from physics import units
+from physics.constants import SPEED_OF_LIGHT
+from physics.numerics import checks
+from physics.types import Real, Scalar
+
+STRAIN_SCALE = 1e-21
+"""Strain [Hz^-1/2] that the kernels count in: squares of its multiples stay near 1, also in float32."""
+
+Shape: TypeAlias = Callable[[Any], Any]
+"""A dimensionless factor on a PSD: frequency [Hz] -> factor, in operations that JAX can trace."""
+
+
+class KneeShape(eqx.Module):
+    r"""The factor $\prod_i [1 + (f/f_i)^{n_i}]$: red noise below a knee (n < 0) or blue noise above one (n > 0).
+
+    Args:
+        knees: $f_i$ [Hz].
+        exponents: $n_i$, whole numbers.
+    """
+
+    knees: tuple[float | Scalar, ...]
+    exponents: tuple[int, ...] = eqx.field(static=True)
+
+    def __call__(self, frequency: Float[Array, "*frequency"]) -> Float[Array, "*frequency"]:
+        """Return the factor at `frequency` [Hz]."""
+        factor = jnp.ones_like(frequency)
+        for knee, exponent in zip(self.knees, self.exponents, strict=True):
+            factor = factor * (1.0 + (frequency / knee) ** exponent)
+        return factor
+
+
+class TabulatedShape(eqx.Module):
+    """A factor interpolated linearly in log frequency and log factor; NaN outside the table.
+
+    Args:
+        frequency: increasing, of shape (point,) [Hz].
+        factor: positive, of shape (point,), dimensionless.
+
+    Raises:
+        ValueError: the table has fewer than two points, its columns differ in length, a value is not finite and
+            positive, or the frequencies do not increase.
+    """
+
+    frequency: Float[Array, " point"]
+    factor: Float[Array, " point"]
+
+    def __init__(self, frequency: Real, factor: Real, name: str = "shape") -> None:
+        self.frequency = checks.positive(units.array(frequency, "Hz", f"{name} frequency"), f"{name} frequency")
+        self.factor = checks.positive(units.array(factor, "", f"{name} factor"), f"{name} factor")
+        if self.frequency.ndim != 1 or self.frequency.size < 2:
+            raise ValueError(f"{name} frequency: expected two points or more in one axis, got {self.frequency.shape}")
+        checks.same_shape(self.factor, self.frequency, f"{name} factor", f"{name} frequency")
+        if not checks.is_traced(self.frequency) and not np.all(np.diff(np.asarray(self.frequency)) > 0):
+            raise ValueError(f"{name} frequency: expected increasing values")
+
+    def __call__(self, frequency: Float[Array, "*frequency"]) -> Float[Array, "*frequency"]:
+        """Return the factor at `frequency` [Hz]."""
+        grid, factor = self.frequency.astype(frequency.dtype), self.factor.astype(frequency.dtype)
+        inside = (frequency >= grid[0]) & (frequency <= grid[-1])
+        result = jnp.exp(jnp.interp(jnp.log(frequency), jnp.log(grid), jnp.log(factor)))
+        return jnp.where(inside, result, jnp.nan)
+
+    def check_range(self, frequency: Float[Array, "*frequency"], name: str) -> None:
+        """Raise `ValueError` if a known frequency lies outside the table."""
+        if checks.is_traced(frequency, self.frequency):
+            return
+        values = np.asarray(frequency)
+        lower, upper = np.asarray(self.frequency.astype(frequency.dtype))[[0, -1]]
+        if values.min() < lower or values.max() > upper:
+            raise ValueError(
+                f"frequency: expected values within the table of {name}, {lower:g} to {upper:g} Hz, "
+                f"got {values.min():g} to {values.max():g} Hz"
+            )
+
+
+class InstrumentNoise(eqx.Module):
+    """Amplitudes and spectral shapes of the two secondary noises.
+
+    Args:
+        acceleration: amplitude spectral density per test mass [m s^-2 Hz^-1/2].
+        displacement: amplitude spectral density of the readout per link [m Hz^-1/2].
+        acceleration_shape: factor on the acceleration PSD: a callable of f [Hz], or a table (frequency, factor); white
+            by default. A callable is traced, so it must use operations that JAX knows; frequencies outside a table are
+            an error where they are known and give NaN inside `jit`, never an extrapolation.
+        displacement_shape: the same for the displacement PSD.
+
+    Raises:
+        ValueError: an amplitude is not one finite number of at least zero, or a table is not valid.
+        UnitsError: a quantity has another dimension.
+        TypeError: a shape is neither a callable nor a pair.
+    """
+
+    acceleration: float | Scalar
+    displacement: float | Scalar
+    acceleration_shape: Shape | None
+    displacement_shape: Shape | None
+
+    def __init__(
+        self,
+        acceleration: Real,
+        displacement: Real,
+        acceleration_shape: Any = None,
+        displacement_shape: Any = None,
+    ) -> None:
+        self.acceleration = number(acceleration, "m s-2 Hz(-1/2)", "acceleration", checks.nonnegative)
+        self.displacement = number(displacement, "m Hz(-1/2)", "displacement", checks.nonnegative)
+        self.acceleration_shape = _shape(acceleration_shape, "acceleration_shape")
+        self.displacement_shape = _shape(displacement_shape, "displacement_shape")
+
+    def white(self) -> "InstrumentNoise":
+        """Return the same amplitudes without spectral shapes."""
+        return InstrumentNoise(self.acceleration, self.displacement)
+
+    def check_range(self, frequency: Float[Array, "*frequency"]) -> None:
+        """Raise `ValueError` if a known frequency lies outside a tabulated shape."""
+        for name in ("acceleration_shape", "displacement_shape"):
+            shape = getattr(self, name)
+            if isinstance(shape, TabulatedShape):
+                shape.check_range(frequency, name)
+
+
+class StrainNoise(NamedTuple):
+    r"""The noise PSDs in units of `STRAIN_SCALE` squared, without their powers of x = 2 pi f L/c."""
+
+    acceleration: Float[Array, ""]
+    r"""$(s_a L/c^2)^2\,\mathrm{shape}_a = x^2 S_\mathrm{acc}$"""
+    displacement: Float[Array, ""]
+    r"""$(s_x/L)^2\,\mathrm{shape}_x = S_\mathrm{oms}/x^2$"""
+
+
+def strain_noise(frequency: Float[Array, ""], arm_length: Float[Array, ""], noise: InstrumentNoise) -> StrainNoise:
+    """Return the noise of one link at one frequency, scaled so that float32 holds it.
+
+    Args:
+        frequency: f [Hz].
+        arm_length: L [m].
+        noise: with arrays in place of Python numbers.
+    """
+    light = SPEED_OF_LIGHT
+    acceleration = noise.acceleration / (light * STRAIN_SCALE) * (arm_length / light)
+    displacement = noise.displacement / STRAIN_SCALE / arm_length
+    return StrainNoise(
+        acceleration**2 * _factor(noise.acceleration_shape, frequency, "acceleration_shape"),
+        displacement**2 * _factor(noise.displacement_shape, frequency, "displacement_shape"),
+    )
+
+
+def _factor(shape: Shape | None, frequency: Float[Array, ""], name: str) -> Float[Array, ""]:
+    if shape is None:
+        return jnp.ones_like(frequency)
+    try:
+        factor = jnp.asarray(shape(frequency))
+    except jax.errors.TracerArrayConversionError as error:
+        raise TypeError(f"{name}: the callable must use operations that JAX can trace, such as jax.numpy's") from error
+    if factor.shape != ():
+        raise ValueError(f"{name}: expected one factor per frequency, got shape {factor.shape} for one frequency")
+    return factor.astype(frequency.dtype)
+
+
+def number(x: Real, unit: str, name: str, check: Callable[[Any, str], Any]) -> float | Array:
+    """Return `x` in `unit` as a Python float, or as an array of no axes where it is one (or traced) already."""
+    plain = units.value(x, unit, name)
+    if isinstance(plain, int | float | np.generic) or (isinstance(plain, np.ndarray) and plain.ndim == 0):
+        return float(check(np.asarray(plain, float), name))
+    result = units.array(plain, unit, name)
+    if result.ndim:
+        raise ValueError(f"{name}: expected one number in {unit}, got an array of shape {result.shape}")
+    return check(result, name)
+
+
+def _shape(shape: Any, name: str) -> Shape | None:
+    if shape is None or callable(shape):
+        return shape
+    if isinstance(shape, tuple | list) and len(shape) == 2:
+        return TabulatedShape(shape[0], shape[1], name)
+    raise TypeError(f"{name}: expected a callable of frequency or a pair (frequency, factor), got {type(shape)}")

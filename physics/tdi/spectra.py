@@ -1,0 +1,276 @@
+"""The public functions: responses, noise PSDs and sensitivities of every channel at any frequencies.
+
+Conventions, in every function here: fractional frequency; one-sided PSDs [1/Hz]; a response is the sky average of
+|F+|^2 + |Fx|^2, the SUM over both polarizations, unless `polarization="average"` asks for the average over the
+polarization angle, which is half of it; a sensitivity is S_n = PSD / R.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from physics import units
+from physics.numerics import checks
+from physics.numerics.batching import chunked_map
+from physics.tdi import kernels
+from physics.tdi.channels import Combination, combination
+from physics.tdi.detector import Detector, as_arrays
+from physics.tdi.noise import InstrumentNoise
+from physics.types import Frequencies, Real
+
+CHUNK = 262144
+"""Frequencies at a time: about 50 MB of temporaries."""
+
+METHODS = ("exact",)
+PARTS = ("all", "acceleration", "displacement")
+POLARIZATIONS = ("sum", "average")
+
+
+def response(
+    frequency: Real,
+    det: Detector,
+    channel: str = "X",
+    *,
+    family: str | None = None,
+    generation: int = 2,
+    shift: int | None = None,
+    method: str = "exact",
+    polarization: str = "sum",
+) -> Frequencies:
+    """Return the sky-averaged response R of a channel to gravitational waves in fractional frequency, dimensionless.
+
+    In float32 it underflows to 0 where R is below 1e-38, for T of generation 2 at x = 2 pi f L/c < 2e-3.
+
+    Args:
+        frequency: f [Hz], of any shape.
+        det: arm length and noise; only the arm length matters here.
+        channel: "X" "Y" "Z", "alpha" "beta" "gamma", "zeta", Beacon "P" "Q" "R", Relay "U" "V" "W", Monitor "M1" "M2"
+            "M3"; "A" "E" "T" of a family, or "single", its first member.
+        family: "michelson" (default), "sagnac", "monitor", "beacon" or "relay", for "A", "E", "T" and "single".
+        generation: 1 or 2.
+        shift: k of the generation-2 factor 4 sin^2(k x/2); 4 (Michelson), 3 (Sagnac, zeta, Relay), 2 (Monitor) or 1
+            (Beacon) by default. For zeta, generation 2 is a stand-in: no loop of that spectrum cancels laser noise.
+        method: "exact", the closed form for equal arms.
+        polarization: "sum" over both polarizations, or their "average", which is half of it.
+
+    Returns:
+        R, of the shape of `frequency`.
+
+    Raises:
+        ValueError: a frequency is not finite and positive, there is none, a name is unknown, "optimal" is asked for,
+            which is a sensitivity only, or the arms differ.
+        UnitsError: `frequency` is a quantity that is not a frequency.
+
+    Source: derived in docs/theory/tdi.md.
+    """
+    chosen = _spectrum(combination(channel, family, generation, shift), "response")
+    points = _frequencies(frequency)
+    arm_length, _ = _equal_arms(det, method, points)
+    return _scale(
+        _response(points, arm_length, _shift(chosen, points), chosen.spectrum), 1.0 / _polarizations(polarization)
+    )
+
+
+def noise_psd(
+    frequency: Real,
+    det: Detector,
+    channel: str = "X",
+    *,
+    family: str | None = None,
+    generation: int = 2,
+    shift: int | None = None,
+    method: str = "exact",
+    part: str = "all",
+) -> Frequencies:
+    """Return the one-sided noise PSD of a channel in fractional frequency [1/Hz].
+
+    The acceleration noise of 6 test masses pairs and the readout noise of 6 links are independent and equal.
+
+    Args:
+        frequency: f [Hz], of any shape.
+        det: arm length and noise.
+        channel: as in `response`.
+        family: as in `response`.
+        generation: 1 or 2.
+        shift: as in `response`.
+        method: as in `response`.
+        part: "all", or the "acceleration" or "displacement" noise alone.
+
+    Returns:
+        PSD [1/Hz], of the shape of `frequency`, float64.
+
+    Raises:
+        PrecisionError: 64-bit is not enabled; float32 ends at 1e-38.
+        ValueError: as in `response`; or a frequency lies outside a tabulated noise shape.
+        UnitsError: `frequency` is a quantity that is not a frequency.
+
+    Source: derived in docs/theory/tdi.md.
+    """
+    checks.double_precision("a noise PSD [1/Hz]", "tdi.asd (a sensitivity)")
+    chosen = _spectrum(combination(channel, family, generation, shift), "noise_psd")
+    checks.one_of(part, PARTS, "part")
+    points = _frequencies(frequency).astype(float)
+    arm_length, noise = _equal_arms(det, method, points)
+    return _noise_psd(points, arm_length, _only(noise, part), _shift(chosen, points), chosen.spectrum)
+
+
+def sensitivity(
+    frequency: Real,
+    det: Detector,
+    channel: str = "X",
+    *,
+    family: str | None = None,
+    generation: int = 2,
+    shift: int | None = None,
+    method: str = "exact",
+    polarization: str = "sum",
+) -> Frequencies:
+    """Return the sensitivity S_n = PSD/R of a channel [1/Hz].
+
+    With polarizations summed in R it compares with the one-sided PSD of ONE polarization of an isotropic unpolarized
+    background; for "average" it is twice as large. It is evaluated with the common zeros of PSD and R divided out, so
+    it is smooth at all frequencies and does not depend on the generation, nor, for A, E, T and the optimum, on the
+    family.
+
+    Args:
+        frequency: f [Hz], of any shape.
+        det: arm length and noise.
+        channel: as in `response`; also "optimal", A, E and T combined: 1/S = 1/S_A + 1/S_E + 1/S_T.
+        family: as in `response`.
+        generation: 1 or 2.
+        shift: as in `response`.
+        method: as in `response`.
+        polarization: the convention of R: "sum" or "average".
+
+    Returns:
+        S_n [1/Hz], of the shape of `frequency`, float64.
+
+    Raises:
+        PrecisionError: 64-bit is not enabled; `asd` works without.
+        ValueError: as in `response`; or a frequency lies outside a tabulated noise shape.
+        UnitsError: `frequency` is a quantity that is not a frequency.
+
+    Source: derived in docs/theory/tdi.md.
+    """
+    checks.double_precision("a sensitivity [1/Hz]", "tdi.asd")
+    chosen = combination(channel, family, generation, shift)
+    points = _frequencies(frequency).astype(float)
+    arm_length, noise = _equal_arms(det, method, points)
+    return _scale(_sensitivity(points, arm_length, noise, chosen.ratio), _polarizations(polarization))
+
+
+def asd(
+    frequency: Real,
+    det: Detector,
+    channel: str = "X",
+    *,
+    family: str | None = None,
+    generation: int = 2,
+    shift: int | None = None,
+    method: str = "exact",
+    polarization: str = "sum",
+) -> Frequencies:
+    """Return the amplitude spectral density of the sensitivity, sqrt(S_n) [Hz^-1/2].
+
+    It works in float32 too, where its relative error is below 1e-3 for 2 pi f L/c from 1e-6 to 1e3.
+
+    Args:
+        frequency: f [Hz], of any shape.
+        det: arm length and noise.
+        channel: as in `sensitivity`.
+        family: as in `response`.
+        generation: 1 or 2.
+        shift: as in `response`.
+        method: as in `response`.
+        polarization: as in `sensitivity`.
+
+    Returns:
+        sqrt(S_n) [Hz^-1/2], of the shape and precision of `frequency`.
+
+    Raises:
+        ValueError: as in `sensitivity`.
+        UnitsError: `frequency` is a quantity that is not a frequency.
+
+    Source: derived in docs/theory/tdi.md.
+    """
+    chosen = combination(channel, family, generation, shift)
+    points = _frequencies(frequency)
+    arm_length, noise = _equal_arms(det, method, points)
+    return _scale(_amplitude(points, arm_length, noise, chosen.ratio), _polarizations(polarization) ** 0.5)
+
+
+def _frequencies(frequency: Real) -> Frequencies:
+    return checks.positive(units.array(frequency, "Hz", "frequency"), "frequency")
+
+
+def _equal_arms(det: Detector, method: str, points: Frequencies) -> tuple[Any, InstrumentNoise]:
+    """Return the arm length and noise of `det` as arrays, after the checks that all methods share."""
+    checks.one_of(method, METHODS, "method")
+    if not isinstance(det, Detector):
+        raise TypeError(f"det: expected a Detector, got {type(det)}")
+    if isinstance(det.arm_length, tuple):
+        raise ValueError(
+            f"det: method {method!r} is the closed form for one arm length, but this detector has three arms, "
+            f"{det.arm_length}"
+        )
+    det.noise.check_range(points)
+    return as_arrays((det.arm_length, det.noise), points.dtype)
+
+
+def _spectrum(chosen: Combination, function: str) -> Combination:
+    if chosen.kind == "optimal":
+        raise ValueError(
+            f'channel: "optimal" combines A, E and T into a sensitivity, it has no {function}; '
+            "use tdi.sensitivity or tdi.asd"
+        )
+    return chosen
+
+
+def _shift(chosen: Combination, points: Frequencies) -> Any:
+    return np.asarray(chosen.shift, points.dtype)
+
+
+def _only(noise: InstrumentNoise, part: str) -> InstrumentNoise:
+    """Return `noise` with the amplitude of the other part set to zero."""
+    if part == "all":
+        return noise
+    other = "displacement" if part == "acceleration" else "acceleration"
+    return eqx.tree_at(lambda tree: getattr(tree, other), noise, replace_fn=jnp.zeros_like)
+
+
+def _polarizations(polarization: str) -> float:
+    return 1.0 if checks.one_of(polarization, POLARIZATIONS, "polarization") == "sum" else 2.0
+
+
+def _scale(result: Frequencies, factor: float) -> Frequencies:
+    return result if factor == 1.0 else result * factor
+
+
+def _mapped(kernel: Callable[[Float[Array, ""]], Float[Array, ""]], points: Frequencies) -> Frequencies:
+    return chunked_map(kernel, points, chunk_size=CHUNK)
+
+
+@eqx.filter_jit
+def _response(points: Frequencies, arm_length: Any, shift: Any, spectrum: tuple[str, str]) -> Frequencies:
+    return _mapped(lambda f: kernels.response(kernels.dimensionless(f, arm_length), shift, spectrum), points)
+
+
+@eqx.filter_jit
+def _noise_psd(
+    points: Frequencies, arm_length: Any, noise: InstrumentNoise, shift: Any, spectrum: tuple[str, str]
+) -> Frequencies:
+    return _mapped(lambda f: kernels.noise_psd(f, arm_length, noise, shift, spectrum), points)
+
+
+@eqx.filter_jit
+def _sensitivity(points: Frequencies, arm_length: Any, noise: InstrumentNoise, ratio: tuple[str, str]) -> Frequencies:
+    return _mapped(lambda f: kernels.sensitivity(f, arm_length, noise, ratio), points)
+
+
+@eqx.filter_jit
+def _amplitude(points: Frequencies, arm_length: Any, noise: InstrumentNoise, ratio: tuple[str, str]) -> Frequencies:
+    return _mapped(lambda f: kernels.amplitude(f, arm_length, noise, ratio), points)
