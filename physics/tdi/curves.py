@@ -44,9 +44,8 @@ class SensitivityCurve(eqx.Module):
 
     @property
     def label(self) -> str:
-        """Detector and channel, for a legend."""
-        own = self.channel in ("single", "A", "E", "T", "optimal")
-        return f"{self.detector.name} {self.channel}" + (f" ({self.family})" if own else "")
+        """Detector and channel, for a legend; with the family where the sensitivity depends on it."""
+        return f"{self.detector.name} {self.family if self.channel == 'single' else self.channel}"
 
     def to_quantity(self) -> "Quantity":
         """Return `asd` as an astropy quantity."""

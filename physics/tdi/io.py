@@ -20,13 +20,12 @@ def write_curve(curve: "SensitivityCurve", path: str | os.PathLike[str], *, over
         FileExistsError: the file exists and `overwrite` is false.
         FileNotFoundError: its folder does not exist.
     """
-    from astropy.table import QTable
-    from astropy.units import Quantity
+    from astropy.table import Column, Table
 
-    table = QTable(
+    table = Table(
         {
-            "frequency": Quantity(np.asarray(curve.frequency), "Hz"),
-            "asd": Quantity(np.asarray(curve.asd), curve.units),
+            "frequency": Column(np.asarray(curve.frequency), unit="Hz"),
+            "asd": Column(np.asarray(curve.asd), unit=curve.units),
         },
         meta={
             "detector": _describe(curve.detector),

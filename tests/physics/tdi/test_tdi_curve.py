@@ -69,14 +69,14 @@ def test_a_file_is_not_replaced_unasked(curve, tmp_path):
 
 def test_figure(curve):
     ax = curve.plot()
-    other = tdi.curve(F, tdi.TAIJI, "X").plot(ax)
+    other = tdi.curve(F, tdi.TAIJI, "single", family="relay").plot(ax)
     try:
         assert other is ax
         assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
         assert "[Hz]" in ax.get_xlabel()
         assert r"[Hz$^{-1/2}$]" in ax.get_ylabel()
         assert "polarizations summed" in ax.get_ylabel()
-        assert [line.get_label() for line in ax.lines] == ["LISA A (sagnac)", "Taiji X"]
+        assert [line.get_label() for line in ax.lines] == ["LISA A", "Taiji relay"]
         np.testing.assert_array_equal(ax.lines[0].get_ydata(), curve.asd)
     finally:
         plt.close(ax.figure)
