@@ -1,0 +1,55 @@
+"""Division of trials into training, validation and test sets, stratified by condition and fixed by a key."""
+
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+
+from physics.numerics import checks
+from physics.types import PRNGKey
+
+SPLITS = ("train", "val", "test", "none")
+
+
+def stratified_split(
+    *,
+    key: PRNGKey,
+    condition: Sequence[int] | np.ndarray,
+    fractions: Sequence[float] = (0.7, 0.15, 0.15),
+    by: str = "trial",
+) -> tuple[str, ...]:
+    """Return "train", "val" or "test" for every trial.
+
+    Args:
+        key: typed random key; equal keys give equal splits.
+        condition: condition of every trial; all zero if there is only one.
+        fractions: shares of the three sets, each of at least zero, with the sum 1.
+        by: "trial" divides the trials of each condition (for denoising), "condition" divides the conditions (for
+            generalisation to unseen ones). Shares are rounded to whole numbers within the group that is divided.
+
+    Raises:
+        ValueError: the fractions are negative or do not sum to 1, `by` is unknown, or there is no trial.
+    """
+    checks.typed_key(key)
+    checks.one_of(by, ("trial", "condition"), "by")
+    shares = checks.nonnegative(np.asarray(fractions, float), "fractions")
+    if shares.shape != (3,) or abs(shares.sum() - 1.0) > 1e-9:
+        raise ValueError(f"fractions: expected three shares that sum to 1, got {tuple(fractions)}")
+    labels = checks.nonempty(np.asarray(condition), "condition")
+    groups, member = np.unique(labels, return_inverse=True)
+    result = np.empty(len(labels), dtype=object)
+    if by == "condition":
+        result[:] = _divide(key, len(groups), shares)[member]
+        return tuple(result)
+    for group in range(len(groups)):
+        here = np.flatnonzero(member == group)
+        result[here] = _divide(jax.random.fold_in(key, group), len(here), shares)
+    return tuple(result)
+
+
+def _divide(key: PRNGKey, count: int, shares: np.ndarray) -> np.ndarray:
+    ends = np.rint(np.cumsum(shares) * count).astype(int)
+    names = np.empty(count, dtype=object)
+    names[: ends[0]], names[ends[0] : ends[1]], names[ends[1] :] = SPLITS[:3]
+    order = np.asarray(jax.random.permutation(key, np.arange(count, dtype=np.int32)))
+    return names[order]

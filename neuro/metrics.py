@@ -1,0 +1,135 @@
+"""Scores of predicted firing rates, on the host in 64 bit.
+
+Predictions are expected counts per bin in every function here: not Hz and not logarithms.
+"""
+
+import warnings
+from typing import Any, Literal, overload
+
+import numpy as np
+
+from physics.numerics import checks
+
+RATE_FLOOR = 1e-9
+"""Expected count that replaces a predicted zero, so that a spike there costs a finite amount."""
+
+UNIT_RATIO = 20.0
+"""A mean rate this many times the mean count is most likely in Hz."""
+
+
+def poisson_nll(*, rates: Any, counts: Any) -> float:
+    r"""Return $\sum (r - n \ln r + \ln n!)$ over the observed bins, in nats.
+
+    Args:
+        rates: r, expected counts per bin, any shape; a zero is taken as 1e-9.
+        counts: n, spikes per bin, NaN where unobserved, same shape.
+
+    Raises:
+        ValueError: shapes differ, the arrays are empty, or a rate is negative, or NaN in an observed bin.
+    """
+    from scipy.special import gammaln
+
+    r, n = _observed(rates, counts)
+    return float(np.sum(r - n * np.log(r) + gammaln(n + 1.0)))
+
+
+def bits_per_spike(*, rates: Any, counts: Any) -> float:
+    r"""Return the gain in log likelihood over each neuron's mean rate, in bits per spike.
+
+    $(L_0 - L)/(n_\mathrm{spikes} \ln 2)$ with the Poisson negative log likelihood L of `rates` and $L_0$ of the mean
+    over trials and time of the same counts. NaN, with a warning, if there is no spike.
+
+    Args:
+        rates: expected counts per bin, (trial, time, neuron); a zero is taken as 1e-9. Not changed.
+        counts: spikes per bin, NaN where unobserved, same shape.
+
+    Raises:
+        ValueError: shapes differ, the arrays are empty, or a rate is negative, or NaN in an observed bin.
+
+    Source: Pei et al. (2021), Neural Latents Benchmark '21; compared in the tests with its evaluator.
+    """
+    n = np.asarray(counts, np.float64)
+    nll = poisson_nll(rates=rates, counts=n)
+    observed = ~np.isnan(n)
+    spikes = np.sum(n, where=observed)
+    if spikes == 0:
+        warnings.warn("counts: there is no spike, so bits per spike are not defined", stacklevel=2)
+        return float("nan")
+    if np.sum(np.asarray(rates, np.float64), where=observed) >= UNIT_RATIO * spikes:
+        warnings.warn(
+            f"rates: their mean is {UNIT_RATIO:.0f} times that of counts or more; expected counts per bin, "
+            "not Hz (multiply by the bin width)",
+            stacklevel=2,
+        )
+    axes = tuple(range(n.ndim - 1))
+    number = observed.sum(axis=axes)
+    mean = np.sum(n, axis=axes, where=observed) / np.maximum(number, 1)
+    null = poisson_nll(rates=np.broadcast_to(mean, n.shape), counts=n)
+    return float((null - nll) / (spikes * np.log(2.0)))
+
+
+@overload
+def rate_r2(*, truth: Any, rates: Any, average: Literal[True] = True) -> float: ...
+
+
+@overload
+def rate_r2(*, truth: Any, rates: Any, average: Literal[False]) -> np.ndarray: ...
+
+
+def rate_r2(*, truth: Any, rates: Any, average: bool = True) -> float | np.ndarray:
+    r"""Return the coefficient of determination of predicted rates, averaged over neurons.
+
+    $1 - \sum (t - r)^2 / \sum (t - \bar t)^2$ over all trials and bins of a neuron. The truth comes first: exchanging
+    the two gives another number. A constant truth scores 1 if met exactly, else 0.
+
+    Args:
+        truth: t, true expected counts per bin (or both in Hz), (trial, time, neuron).
+        rates: r, predicted, same shape and unit.
+        average: False returns one value per neuron, shape (neuron,).
+
+    Raises:
+        ValueError: shapes differ, or a value is not finite.
+    """
+    t, r = np.asarray(truth, np.float64), np.asarray(rates, np.float64)
+    checks.finite(t, "truth")
+    checks.finite(checks.same_shape(r, t, "rates", "truth"), "rates")
+    t, r = t.reshape(-1, t.shape[-1]), r.reshape(-1, t.shape[-1])
+    residual = np.sum((t - r) ** 2, axis=0)
+    total = np.sum((t - t.mean(axis=0)) ** 2, axis=0)
+    constant = np.ptp(t, axis=0) == 0
+    score = np.where(constant, np.where(residual == 0, 1.0, 0.0), 1.0 - residual / np.where(constant, 1.0, total))
+    return float(score.mean()) if average else score
+
+
+def gaussian_smoothing(counts: Any, *, width_bins: float) -> np.ndarray:
+    """Return counts smoothed over time, the simplest estimate of expected counts per bin.
+
+    Args:
+        counts: spikes per bin, (trial, time, neuron), without NaN.
+        width_bins: standard deviation of the Gaussian, in bins; the ends are reflected.
+
+    Raises:
+        ValueError: a count is not finite, the array has not three axes, or the width is not positive.
+    """
+    from scipy.ndimage import gaussian_filter1d
+
+    n = checks.finite(np.asarray(counts, np.float64), "counts")
+    if n.ndim != 3:
+        raise ValueError(f"counts: expected the shape (trial, time, neuron), got {n.shape}")
+    checks.positive(np.asarray(width_bins, float), "width_bins")
+    return gaussian_filter1d(n, width_bins, axis=1, mode="reflect")
+
+
+def _observed(rates: Any, counts: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return the checked, floored rates and the counts of the observed bins, flat."""
+    r, n = np.asarray(rates, np.float64), np.asarray(counts, np.float64)
+    checks.same_shape(r, n, "rates", "counts")
+    checks.nonempty(n, "counts")
+    observed = ~np.isnan(n)
+    r, n = r[observed], n[observed]
+    if np.any(np.isnan(r)):
+        raise ValueError(f"rates: expected a number in every observed bin, got NaN in {int(np.isnan(r).sum())} of them")
+    if r.size:
+        checks.nonnegative(r, "rates")
+        checks.nonnegative(n, "counts")
+    return np.where(r == 0, RATE_FLOOR, r), n

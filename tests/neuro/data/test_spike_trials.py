@@ -1,0 +1,167 @@
+import jax
+import numpy as np
+import pytest
+
+from neuro.data import SpikeTrials, stratified_split
+
+
+@pytest.fixture(scope="module")
+def trials() -> SpikeTrials:
+    rng = np.random.default_rng(0)
+    rates = rng.uniform(5.0, 50.0, (12, 10, 8))
+    counts = rng.poisson(rates * 0.02).astype(float)
+    counts[3, 4:, :] = np.nan
+    return SpikeTrials(
+        counts,
+        bin_width=0.02,
+        rates=rates,
+        behavior=rng.normal(size=(12, 8, 2)),
+        behavior_names=("x", "y"),
+        condition=np.repeat(np.arange(3), 4),
+        forward_bins=2,
+        split=["train", "train", "val", "test"] * 3,
+        trial_ids=range(100, 112),
+        neuron_ids=range(20, 28),
+    )
+
+
+def test_nan_counts_become_unobserved_and_never_reach_the_counts(trials):
+    assert trials.counts.dtype == np.int32
+    assert not np.any(trials.mask[3, 4:])
+    assert np.all(trials.mask[:3])
+    assert np.all(trials.counts[3, 4:] == 0)
+
+
+def test_inputs_are_the_held_in_neurons_in_the_observed_bins(trials):
+    held = trials.hold_out(every=4)
+    inputs, target = held.as_inputs()
+    assert inputs.shape == (12, 8, 6)
+    assert target.shape == (12, 10, 8)
+    assert held.neuron_ids == (20, 21, 22, 24, 25, 26, 23, 27)
+    np.testing.assert_array_equal(inputs, trials.counts[:, :8][:, :, [0, 1, 2, 4, 5, 6]])
+    np.testing.assert_array_equal(held.rates[:, :, 6:], trials.rates[:, :, [3, 7]])
+    assert trials.hold_out(ids=[20, 27]).neuron_ids[-2:] == (20, 27)
+
+
+def test_expected_counts_are_rates_in_hertz_times_the_bin(trials):
+    np.testing.assert_allclose(trials.expected_counts, np.asarray(trials.rates) * 0.02, rtol=1e-7)
+    with pytest.raises(ValueError, match="not known"):
+        _ = SpikeTrials(trials.counts, bin_width=0.02).expected_counts
+
+
+def test_select_carries_everything_along(trials):
+    part = trials.select(split="val")
+    assert part.trial_ids == (102, 106, 110)
+    assert set(part.split) == {"val"}
+    np.testing.assert_array_equal(part.rates, trials.rates[2::4])
+    np.testing.assert_array_equal(part.condition, [0, 1, 2])
+    assert trials.select(trials=np.array([5, 1])).trial_ids == (105, 101)
+    assert len(trials.select(split="train", trials=slice(0, 4))) == 2
+    with pytest.raises(ValueError, match="no trial is left"):
+        trials.select(split="none")
+    with pytest.raises(ValueError, match="split: expected one of"):
+        trials.select(split="validation")
+
+
+def test_rebin_sums_counts_and_averages_rates(trials):
+    coarse = trials.rebin(2)
+    assert coarse.counts.shape == (12, 5, 8)
+    assert coarse.bin_width == 0.04
+    assert (coarse.observed_bins, coarse.forward_bins) == (4, 1)
+    np.testing.assert_array_equal(coarse.counts[:, 1], trials.counts[:, 2] + trials.counts[:, 3])
+    np.testing.assert_allclose(coarse.expected_counts[:, 4], trials.expected_counts[:, 8:].sum(axis=1), rtol=1e-6)
+    assert coarse.behavior.shape == (12, 4, 2)
+
+
+def test_a_bin_with_an_unobserved_part_is_unobserved():
+    fine = SpikeTrials(np.array([1.0, np.nan, 2.0, 3.0]).reshape(1, 4, 1), bin_width=0.005)
+    np.testing.assert_array_equal(fine.rebin(2).mask.ravel(), [False, True])
+
+
+def test_rebin_refuses_a_remainder_unless_told(trials):
+    with pytest.raises(ValueError, match="8 observed and 2 forward bins are not multiples of 3"):
+        trials.rebin(3)
+    dropped = trials.rebin(3, drop_remainder=True)
+    assert (dropped.observed_bins, dropped.forward_bins, dropped.counts.shape[1]) == (2, 0, 2)
+
+
+def test_batches_cover_every_trial_once_and_have_one_shape(trials):
+    parts = trials.batches(key=jax.random.key(1), size=5)
+    assert [len(indices) for indices, _ in parts] == [5, 5, 5]
+    assert sorted(np.concatenate([indices[mask] for indices, mask in parts])) == list(range(12))
+
+
+def test_psth_is_the_mean_over_the_observed_trials_of_a_condition(trials):
+    conditions, mean = trials.psth()
+    np.testing.assert_array_equal(conditions, [0, 1, 2])
+    np.testing.assert_allclose(mean[0, 5], np.asarray(trials.counts[:3, 5]).mean(axis=0), rtol=1e-6)
+
+
+def test_splits_are_disjoint_stratified_and_fixed_by_the_key(trials):
+    condition = np.repeat([0, 1], [40, 20])
+    names = np.array(stratified_split(key=jax.random.key(0), condition=condition))
+    for group, size in ((0, 40), (1, 20)):
+        assert [np.sum(names[condition == group] == n) for n in ("train", "val", "test")] == [
+            0.7 * size,
+            0.15 * size,
+            0.15 * size,
+        ]
+    assert tuple(names) == stratified_split(key=jax.random.key(0), condition=condition)
+    assert tuple(names) != stratified_split(key=jax.random.key(1), condition=condition)
+    assert set(trials.with_split(key=jax.random.key(0), fractions=(0.5, 0.5, 0.0)).split) == {"train", "val"}
+
+
+def test_a_split_by_condition_keeps_conditions_whole():
+    condition = np.repeat(np.arange(10), 4)
+    names = np.array(stratified_split(key=jax.random.key(2), condition=condition, by="condition"))
+    assert all(len(set(names[condition == c])) == 1 for c in range(10))
+    assert set(names) == {"train", "val", "test"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"counts": np.zeros((2, 3))}, r"counts: expected numbers of shape \(trial, time, neuron\)"),
+        ({"counts": np.zeros((0, 3, 2))}, "counts: expected at least one value"),
+        ({"counts": np.full((2, 4, 3), -1.0)}, "counts: expected finite values of at least zero, got -1.0"),
+        ({"counts": np.full((2, 4, 3), 0.5)}, "counts: expected whole numbers"),
+        ({"counts": np.full((2, 4, 3), np.inf)}, "counts: expected finite"),
+        ({"bin_width": 0.0}, "bin_width: expected finite, positive"),
+        ({"rates": np.zeros((2, 4, 2))}, r"rates: expected the shape \(2, 4, 3\)"),
+        ({"mask": np.ones((5, 4, 3), bool)}, "mask: expected to broadcast"),
+        ({"forward_bins": 4}, "observed_bins, forward_bins"),
+        ({"forward_bins": -1}, "observed_bins, forward_bins"),
+        ({"held_in": 4}, "held_in: expected 1 to 3"),
+        ({"split": ["train"]}, "split: expected 2 elements"),
+        ({"split": "training"}, "split: expected one of"),
+        ({"condition": [1]}, "condition: expected 2 elements"),
+    ],
+)
+def test_bad_input_is_named(changes, message):
+    with pytest.raises(ValueError, match=message):
+        SpikeTrials(**({"counts": np.zeros((2, 4, 3)), "bin_width": 0.02} | changes))
+
+
+def test_bad_selections_are_named(trials):
+    for arguments, message in (
+        ({}, "exactly one"),
+        ({"ids": [3]}, "unknown neurons"),
+        ({"every": 0}, "every: expected a positive whole number"),
+        ({"every": 9}, "expected to hold out some of 8 neurons"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            trials.hold_out(**arguments)
+    with pytest.raises(ValueError, match="three shares that sum to 1"):
+        trials.with_split(key=jax.random.key(0), fractions=(0.5, 0.2, 0.2))
+    with pytest.raises(TypeError):
+        trials.with_split(key=0)
+
+
+def test_the_bin_width_may_be_a_quantity_of_time():
+    from astropy import units
+
+    from physics.errors import UnitsError
+
+    assert SpikeTrials(np.zeros((1, 2, 1)), bin_width=5 * units.ms).bin_width == pytest.approx(0.005)
+    with pytest.raises(UnitsError, match="bin_width"):
+        SpikeTrials(np.zeros((1, 2, 1)), bin_width=5 * units.Hz)
