@@ -1,0 +1,71 @@
+"""Which rotation measures a set of channels can tell apart: the search grid, its range, and the bands."""
+
+import math
+
+import numpy as np
+
+from physics.constants import SPEED_OF_LIGHT
+from physics.types import HostArray
+
+BAND_GAP = 0.1
+"""Two neighbouring channels belong to different bands if their frequencies differ by more than this fraction."""
+
+SEARCH_RANGE = 40_000.0
+"""Largest default search range [rad/m^2]: beyond the observed cores and the first alias (29,000) of 12-43 GHz sets."""
+
+
+def frequency_bands(frequency: HostArray) -> HostArray:
+    """Return the number of the band of each channel, counted up from 0 with the frequency.
+
+    A new band begins where the frequency steps up by more than a tenth.
+
+    Args:
+        frequency: of each channel, in any order [Hz].
+    """
+    order = np.argsort(frequency)
+    ascending = np.asarray(frequency)[order]
+    starts = np.diff(ascending) > BAND_GAP * ascending[:-1]
+    band = np.empty(len(ascending), int)
+    band[order] = np.concatenate([[0], np.cumsum(starts)])
+    return band
+
+
+def depth_step(lambda_squared: HostArray) -> float:
+    r"""Return a step in rotation measure [rad/m^2] that resolves every maximum: a tenth of the narrowest RMSF width.
+
+    Of all sets of channels with one span $\Delta L$, the narrowest main lobe belongs to two channels at its ends,
+    $|R(\phi)| = |\cos(\phi\,\Delta L)|$, whose full width at half maximum is $2\pi/(3\Delta L)$.
+
+    Source: derived in docs/theory/faraday.md.
+    """
+    return 0.1 * 2.0 * math.pi / (3.0 * float(np.ptp(lambda_squared)))
+
+
+def depth_grid(lambda_squared: HostArray, max_rm: float, step: float | None = None) -> HostArray:
+    """Return rotation measures from -max_rm to max_rm [rad/m^2], with one point more on each side.
+
+    The grid is symmetric and holds zero. The outer points let a maximum at the limit have two neighbours.
+
+    Args:
+        lambda_squared: of the channels [m^2].
+        max_rm: the limit [rad/m^2].
+        step: at most this far apart [rad/m^2]; `depth_step` by default.
+    """
+    count = math.ceil(max_rm / (step or depth_step(lambda_squared)))
+    return np.arange(-count - 1, count + 2) * (max_rm / count)
+
+
+def default_max_rm(frequency: HostArray) -> float:
+    r"""Return the search range that suits the channels [rad/m^2].
+
+    Within a band, neighbouring channels a distance $\delta L$ apart follow a rotation up to $\sqrt3/\delta L$. The
+    range is that value for the widest $\delta L$, but never more than `SEARCH_RANGE`, which is also the answer for
+    bands of one channel each.
+
+    Args:
+        frequency: of each channel [Hz].
+    """
+    ascending = np.sort(np.asarray(frequency))
+    inside = np.diff(frequency_bands(ascending)) == 0
+    spacing = -np.diff((SPEED_OF_LIGHT / ascending) ** 2)[inside]
+    return min(SEARCH_RANGE, math.sqrt(3.0) / float(spacing.max())) if spacing.size else SEARCH_RANGE
