@@ -1,19 +1,35 @@
 """Faraday rotation of polarized radio sources, from one line of sight to maps."""
 
+from physics.faraday import simulate
+from physics.faraday.bounds import RotationBound, cramer_rao
 from physics.faraday.calibration import EvpaError
 from physics.faraday.conventions import degrees_0_180, evpa, lambda_squared, wrap_angle
-from physics.faraday.rotation import NormalPrior, RotationFit, fit_rotation
+from physics.faraday.cube import SkyFrame, StokesCube
+from physics.faraday.io import read_cube
+from physics.faraday.maps import RotationMap, fit_map
+from physics.faraday.pixel import RotationFit
+from physics.faraday.plotting import plot_rotation
+from physics.faraday.rotation import NormalPrior, fit_rotation
 from physics.faraday.screens import Screen, ThinScreen
 
 __all__ = [
     "EvpaError",
     "NormalPrior",
+    "RotationBound",
     "RotationFit",
+    "RotationMap",
     "Screen",
+    "SkyFrame",
+    "StokesCube",
     "ThinScreen",
+    "cramer_rao",
     "degrees_0_180",
     "evpa",
+    "fit_map",
     "fit_rotation",
     "lambda_squared",
+    "plot_rotation",
+    "read_cube",
+    "simulate",
     "wrap_angle",
 ]

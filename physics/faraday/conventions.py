@@ -44,11 +44,6 @@ def lambda_squared(frequency: Any, bandwidth: Any = None) -> Float[Array, "*chan
     return jnp.square(SPEED_OF_LIGHT / nu) / ((1.0 - half) * (1.0 + half))
 
 
-def frequency_of(lambda_squared: Float[Array, "*channel"]) -> Float[Array, "*channel"]:
-    """Return the frequency [Hz] of a squared wavelength [m^2]."""
-    return SPEED_OF_LIGHT / jnp.sqrt(lambda_squared)
-
-
 def polarization(q: Float[Array, "*shape"], u: Float[Array, "*shape"]) -> Complex[Array, "*shape"]:
     """Return Q + iU."""
     return jax.lax.complex(q, u)

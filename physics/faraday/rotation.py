@@ -2,20 +2,20 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Complex, Float
+from jaxtyping import Array
 
 from physics import units
-from physics.faraday import conventions
+from physics.constants import SPEED_OF_LIGHT
 from physics.faraday.calibration import EvpaError, evpa_error_of
 from physics.faraday.depth import depth_grid, frequency_bands
-from physics.faraday.likelihood import Likelihood, Offsets, PixelData, pixel_likelihood
-from physics.faraday.maxima import Maximum, Prior, local_maxima, polish
+from physics.faraday.likelihood import Offsets
+from physics.faraday.maxima import Prior
+from physics.faraday.pixel import RotationFit, Search, fit_pixel
 from physics.numerics import checks
 from physics.numerics.batching import chunked_map
 from physics.types import HostArray, Real
@@ -44,51 +44,6 @@ class NormalPrior:
 
 
 DEFAULT_PRIOR = NormalPrior()
-
-
-class RotationFit(eqx.Module):
-    """Rotation measure and intrinsic EVPA of each line of sight, with what else could explain the data.
-
-    All arrays begin with the leading shape of the data. Errors are infinite where fewer than two different wavelengths
-    are used. Errors include the calibration offsets, which pixels share: differences between pixels are better known.
-    """
-
-    rm: Float[Array, "*pixel"]
-    """Rotation measure at the highest posterior mass."""
-    rm_error: Float[Array, "*pixel"]
-    evpa0: Float[Array, "*pixel"]
-    """EVPA at zero wavelength, in (-pi/2, pi/2]."""
-    evpa0_error: Float[Array, "*pixel"]
-    covariance: Float[Array, "*pixel 2 2"]
-    """Of (rm, evpa0)."""
-    amplitude: Float[Array, "*pixel"]
-    """Of q and u, or the factor of the given amplitude; for free amplitudes the weighted mean along the model."""
-    amplitude_error: Float[Array, "*pixel"]
-    chi2: Float[Array, "*pixel"]
-    """Misfit at the maximum: of Q and U, or of the angles if the amplitude is free."""
-    dof: Float[Array, "*pixel"]
-    alias_rm: Float[Array, "*pixel maximum"]
-    """Rotation measures of all maxima kept, by descending posterior mass; the first is `rm`."""
-    alias_log_odds: Float[Array, "*pixel maximum"]
-    """Log posterior mass relative to the first; -inf marks an empty place, whose `alias_rm` repeats the first."""
-    alias_log_odds_flat: Float[Array, "*pixel maximum"]
-    """The same without the prior; above zero where the prior has decided for the first."""
-
-    units: ClassVar[dict[str, str]] = {
-        "rm": "rad/m2",
-        "rm_error": "rad/m2",
-        "evpa0": "rad",
-        "evpa0_error": "rad",
-        "chi2": "",
-        "dof": "",
-        "alias_rm": "rad/m2",
-        "alias_log_odds": "",
-        "alias_log_odds_flat": "",
-    }
-
-    def to_quantity(self, name: str) -> Any:
-        """Return one of the fields listed in `units` as an astropy `Quantity`."""
-        return units.quantity(getattr(self, checks.one_of(name, list(self.units), "name")), self.units[name])
 
 
 def fit_rotation(
@@ -148,7 +103,7 @@ def fit_rotation(
     limit = float(checks.positive(units.array(max_rm, "rad/m2", "max_rm"), "max_rm"))
     grid = depth_grid(L, limit, step)
     errors = evpa_error_of(evpa_error)
-    setup = _Setup(
+    setup = Search(
         points=jnp.asarray(L - L.mean(), q.dtype),
         pivot=jnp.asarray(L.mean(), q.dtype),
         depth=jnp.asarray(grid, q.dtype),
@@ -161,22 +116,8 @@ def fit_rotation(
     )
     rows = 1 if setup.offsets is None else len(setup.offsets.membership)
     chunk = chunk_size or max(1, CHUNK_NUMBERS // (len(grid) * rows))
-    fit = jax.tree_util.Partial(_fit_pixel, setup)
+    fit = jax.tree_util.Partial(fit_pixel, setup)
     return chunked_map(fit, q, u, weight_q, weight_u, shape, core_ndim=1, chunk_size=chunk)
-
-
-class _Setup(eqx.Module):
-    """What all pixels share."""
-
-    points: Float[Array, " n"]
-    pivot: Float[Array, ""]
-    depth: Float[Array, " k"]
-    offsets: Offsets | None
-    prior: Prior
-    odds_limit: Float[Array, ""]
-    free: bool = eqx.field(static=True)
-    equal_errors: bool = eqx.field(static=True)
-    maxima: int = eqx.field(static=True)
 
 
 def _wavelengths(x: Any) -> HostArray:
@@ -239,7 +180,7 @@ def _amplitude_shape(amplitude: Any) -> Array:
 def _offsets(L: HostArray, band: Any, errors: EvpaError, dtype: Any) -> Offsets | None:
     if errors.band == 0.0 and errors.channel == 0.0:
         return None
-    labels = np.asarray(frequency_bands(np.asarray(conventions.frequency_of(L))) if band is None else band)
+    labels = np.asarray(frequency_bands(SPEED_OF_LIGHT / np.sqrt(L)) if band is None else band)
     if labels.shape != L.shape:
         raise ValueError(f"band: expected one label for each of {len(L)} channels, got shape {labels.shape}")
     membership = np.unique(labels)[:, None] == labels[None, :]
@@ -256,78 +197,3 @@ def _prior(prior: Any, dtype: Any) -> Prior:
     if not isinstance(prior, NormalPrior):
         raise ValueError(f"rm_prior: expected None, a NormalPrior or a pair (mean, sd) in rad/m^2, got {prior!r}")
     return Prior(jnp.asarray(prior.mean, dtype), jnp.asarray(prior.sd**-2, dtype))
-
-
-def _fit_pixel(
-    setup: _Setup,
-    q: Float[Array, " n"],
-    u: Float[Array, " n"],
-    weight_q: Float[Array, " n"],
-    weight_u: Float[Array, " n"],
-    shape: Float[Array, " n"],
-) -> RotationFit:
-    data = PixelData(q, u, weight_q, weight_u, shape)
-    likelihood = pixel_likelihood(setup.points, data, setup.offsets, free=setup.free, equal_errors=setup.equal_errors)
-    depth = setup.depth
-    place, found = local_maxima(likelihood.heights(depth) + setup.prior.log_density(depth), setup.maxima)
-    maximum = jax.vmap(lambda low, r, high: polish(likelihood, setup.prior, low, r, high))(
-        depth[place - 1], depth[place], depth[place + 1]
-    )
-    mass = jnp.where(found, maximum.log_mass, -jnp.inf)
-    order = jnp.argsort(-mass)
-    maximum, mass = jax.tree.map(lambda x: x[order], (maximum, mass))
-    odds = mass - mass[0]
-    flat = maximum.log_mass_flat - maximum.log_mass_flat[0]
-    kept = jnp.isfinite(odds) & (jnp.maximum(odds, flat) >= -setup.odds_limit)
-    best = jax.tree.map(lambda x: x[0], maximum)
-    used = weight_q > 0
-    points = setup.points
-    spread = jnp.max(jnp.where(used, points, -jnp.inf)) - jnp.min(jnp.where(used, points, jnp.inf))
-    fit = _assemble(likelihood, best, setup.pivot, jnp.sum(used), free=setup.free, determined=spread > 0)
-    return eqx.tree_at(
-        lambda f: (f.alias_rm, f.alias_log_odds, f.alias_log_odds_flat),
-        fit,
-        (
-            jnp.where(kept, maximum.rm, fit.rm),
-            jnp.where(kept, odds, -jnp.inf),
-            jnp.where(kept, flat, -jnp.inf),
-        ),
-    )
-
-
-def _assemble(
-    likelihood: Likelihood, best: Maximum, pivot: Float[Array, ""], channels: Array, *, free: bool, determined: Array
-) -> RotationFit:
-    rm, nuisance = best.rm, best.nuisance
-
-    def phasor(r: Float[Array, ""]) -> Complex[Array, ""]:
-        return likelihood.phasor(r, nuisance)
-
-    value, change = jax.jvp(phasor, (rm,), (jnp.ones_like(rm),))
-    power = value.real**2 + value.imag**2
-    determined = determined & (power > 0) & jnp.isfinite(best.rm_variance)
-    safe = jnp.where(power > 0, power, 1.0)
-    # How the EVPA at zero wavelength follows the rotation measure: minus the wavelength at which they are independent.
-    lever = 0.5 * (jnp.conj(value) * change).imag / safe - pivot
-    variance = jnp.where(determined, best.rm_variance, 0.0)
-    evpa_variance = likelihood.evpa_variance(rm, nuisance) + lever**2 * variance
-    undefined = jnp.where(jnp.eye(2, dtype=bool), jnp.inf, 0.0).astype(rm.dtype)
-    covariance = jnp.stack([jnp.stack([variance, lever * variance]), jnp.stack([lever * variance, evpa_variance])])
-    covariance = jnp.where(determined, covariance, undefined)
-    angle = 0.5 * jnp.arctan2(value.imag, jnp.where(power > 0, value.real, 1.0))
-    size, size_error = likelihood.amplitude(rm, nuisance)
-    parameters = 2 if free else 3
-    return RotationFit(
-        rm=jnp.where(determined, rm, 0.0),
-        rm_error=jnp.sqrt(covariance[0, 0]),
-        evpa0=jnp.where(determined, conventions.wrap_angle(angle - rm * pivot), 0.0),
-        evpa0_error=jnp.sqrt(covariance[1, 1]),
-        covariance=covariance,
-        amplitude=size,
-        amplitude_error=size_error,
-        chi2=likelihood.misfit(rm, nuisance),
-        dof=jnp.maximum((1 if free else 2) * channels - parameters, 0).astype(rm.dtype),
-        alias_rm=rm,
-        alias_log_odds=jnp.zeros_like(rm),
-        alias_log_odds_flat=jnp.zeros_like(rm),
-    )

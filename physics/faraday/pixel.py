@@ -1,0 +1,158 @@
+"""The fit of one line of sight: write for one pixel; it is mapped over all of them."""
+
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Complex, Float
+
+from physics import units
+from physics.faraday import conventions
+from physics.faraday.angles import angle_likelihood
+from physics.faraday.coherent import CoherentLikelihood
+from physics.faraday.likelihood import Likelihood, Offsets, PixelData
+from physics.faraday.maxima import Maximum, Prior, local_maxima, polish
+from physics.numerics import checks
+
+
+class RotationFit(eqx.Module):
+    """Rotation measure and intrinsic EVPA of each line of sight, with what else could explain the data.
+
+    All arrays begin with the leading shape of the data. Errors are infinite where fewer than two different wavelengths
+    are used. Errors include the calibration offsets, which pixels share: differences between pixels are better known.
+    """
+
+    rm: Float[Array, "*pixel"]
+    """Rotation measure at the highest posterior mass."""
+    rm_error: Float[Array, "*pixel"]
+    evpa0: Float[Array, "*pixel"]
+    """EVPA at zero wavelength, in (-pi/2, pi/2]."""
+    evpa0_error: Float[Array, "*pixel"]
+    covariance: Float[Array, "*pixel 2 2"]
+    """Of (rm, evpa0)."""
+    amplitude: Float[Array, "*pixel"]
+    """Of q and u, or the factor of the given amplitude; for free amplitudes the weighted mean along the model."""
+    amplitude_error: Float[Array, "*pixel"]
+    chi2: Float[Array, "*pixel"]
+    """Misfit at the maximum: of Q and U, or of the angles if the amplitude is free."""
+    dof: Float[Array, "*pixel"]
+    alias_rm: Float[Array, "*pixel maximum"]
+    """Rotation measures of all maxima kept, by descending posterior mass; the first is `rm`."""
+    alias_log_odds: Float[Array, "*pixel maximum"]
+    """Log posterior mass relative to the first; -inf marks an empty place, whose `alias_rm` repeats the first."""
+    alias_log_odds_flat: Float[Array, "*pixel maximum"]
+    """The same without the prior; above zero where the prior has decided for the first."""
+
+    units: ClassVar[dict[str, str]] = {
+        "rm": "rad/m2",
+        "rm_error": "rad/m2",
+        "evpa0": "rad",
+        "evpa0_error": "rad",
+        "chi2": "",
+        "dof": "",
+        "alias_rm": "rad/m2",
+        "alias_log_odds": "",
+        "alias_log_odds_flat": "",
+    }
+
+    def to_quantity(self, name: str) -> Any:
+        """Return one of the fields listed in `units` as an astropy `Quantity`."""
+        return units.quantity(getattr(self, checks.one_of(name, list(self.units), "name")), self.units[name])
+
+
+class Search(eqx.Module):
+    """What all pixels share."""
+
+    points: Float[Array, " n"]
+    pivot: Float[Array, ""]
+    depth: Float[Array, " k"]
+    offsets: Offsets | None
+    prior: Prior
+    odds_limit: Float[Array, ""]
+    free: bool = eqx.field(static=True)
+    equal_errors: bool = eqx.field(static=True)
+    maxima: int = eqx.field(static=True)
+
+
+def pixel_likelihood(search: Search, data: PixelData) -> Likelihood:
+    """Return the likelihood of one line of sight: exact in Q and U where that is possible, else of the angles."""
+    if search.offsets is None and not search.free:
+        return CoherentLikelihood(search.points, data, search.equal_errors)
+    return angle_likelihood(search.points, data, search.offsets, free=search.free)
+
+
+def fit_pixel(
+    search: Search,
+    q: Float[Array, " n"],
+    u: Float[Array, " n"],
+    weight_q: Float[Array, " n"],
+    weight_u: Float[Array, " n"],
+    shape: Float[Array, " n"],
+) -> RotationFit:
+    """Return the fit of one line of sight; a channel of weight zero is not used, and holds zeros."""
+    data = PixelData(q, u, weight_q, weight_u, shape)
+    likelihood = pixel_likelihood(search, data)
+    depth = search.depth
+    place, found = local_maxima(likelihood.heights(depth) + search.prior.log_density(depth), search.maxima)
+    maximum = jax.vmap(lambda low, r, high: polish(likelihood, search.prior, low, r, high))(
+        depth[place - 1], depth[place], depth[place + 1]
+    )
+    mass = jnp.where(found, maximum.log_mass, -jnp.inf)
+    order = jnp.argsort(-mass)
+    maximum, mass = jax.tree.map(lambda x: x[order], (maximum, mass))
+    odds = mass - mass[0]
+    flat = maximum.log_mass_flat - maximum.log_mass_flat[0]
+    kept = jnp.isfinite(odds) & (jnp.maximum(odds, flat) >= -search.odds_limit)
+    best = jax.tree.map(lambda x: x[0], maximum)
+    used = weight_q > 0
+    points = search.points
+    spread = jnp.max(jnp.where(used, points, -jnp.inf)) - jnp.min(jnp.where(used, points, jnp.inf))
+    fit = _assemble(likelihood, best, search.pivot, jnp.sum(used), free=search.free, determined=spread > 0)
+    return eqx.tree_at(
+        lambda f: (f.alias_rm, f.alias_log_odds, f.alias_log_odds_flat),
+        fit,
+        (
+            jnp.where(kept, maximum.rm, fit.rm),
+            jnp.where(kept, odds, -jnp.inf),
+            jnp.where(kept, flat, -jnp.inf),
+        ),
+    )
+
+
+def _assemble(
+    likelihood: Likelihood, best: Maximum, pivot: Float[Array, ""], channels: Array, *, free: bool, determined: Array
+) -> RotationFit:
+    rm, nuisance = best.rm, best.nuisance
+
+    def phasor(r: Float[Array, ""]) -> Complex[Array, ""]:
+        return likelihood.phasor(r, nuisance)
+
+    value, change = jax.jvp(phasor, (rm,), (jnp.ones_like(rm),))
+    power = value.real**2 + value.imag**2
+    determined = determined & (power > 0) & jnp.isfinite(best.rm_variance)
+    safe = jnp.where(power > 0, power, 1.0)
+    # How the EVPA at zero wavelength follows the rotation measure: minus the wavelength at which they are independent.
+    lever = 0.5 * (jnp.conj(value) * change).imag / safe - pivot
+    variance = jnp.where(determined, best.rm_variance, 0.0)
+    evpa_variance = likelihood.evpa_variance(rm, nuisance) + lever**2 * variance
+    undefined = jnp.where(jnp.eye(2, dtype=bool), jnp.inf, 0.0).astype(rm.dtype)
+    covariance = jnp.stack([jnp.stack([variance, lever * variance]), jnp.stack([lever * variance, evpa_variance])])
+    covariance = jnp.where(determined, covariance, undefined)
+    angle = 0.5 * jnp.arctan2(value.imag, jnp.where(power > 0, value.real, 1.0))
+    size, size_error = likelihood.amplitude(rm, nuisance)
+    parameters = 2 if free else 3
+    return RotationFit(
+        rm=jnp.where(determined, rm, 0.0),
+        rm_error=jnp.sqrt(covariance[0, 0]),
+        evpa0=jnp.where(determined, conventions.wrap_angle(angle - rm * pivot), 0.0),
+        evpa0_error=jnp.sqrt(covariance[1, 1]),
+        covariance=covariance,
+        amplitude=size,
+        amplitude_error=size_error,
+        chi2=likelihood.misfit(rm, nuisance),
+        dof=jnp.maximum((1 if free else 2) * channels - parameters, 0).astype(rm.dtype),
+        alias_rm=rm,
+        alias_log_odds=jnp.zeros_like(rm),
+        alias_log_odds_flat=jnp.zeros_like(rm),
+    )
