@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from physics.numerics import special
+from physics.numerics.sine_integrals import polynomial
 from physics.tdi import taylor
 
 LN2 = math.log(2.0)
@@ -78,7 +79,9 @@ def link_correlations(x: Float[Array, ""]) -> LinkCorrelations:
     """
     below = x < CORRELATION_SWITCH
     near, far = _branches(x, CORRELATION_SWITCH)
-    pairs = zip(_series_correlations(near), _closed_correlations(phase(far)), strict=True)
+    pairs = zip(
+        _series_correlations(near), _closed_correlations(phase(far), special.integral_differences(far)), strict=True
+    )
     return LinkCorrelations(*(jnp.where(below, small, large) for small, large in pairs))
 
 
@@ -91,27 +94,20 @@ def response_functions(at: Phase) -> ResponseFunctions:
     Source: derived in docs/theory/tdi.md.
     """
     x = at.x
-    # Above the switch the clamp is inactive; below it the closed forms must still see an argument they can stand.
-    _, far = _branches(x, ORTHOGONAL_SWITCH)
-    safe = phase(far)
-    links = _closed_correlations(safe)
+    # Below the switch the closed forms must see an x that they can stand; that it is not the x of the sine and cosine
+    # does not matter, because the result is not used there.
+    near, far = _branches(x, ORTHOGONAL_SWITCH)
+    links = _closed_correlations(at._replace(x=far), special.integral_differences(x))
     orthogonal = (
-        (2.0 + safe.cosine) * (links.same - links.chain_real)
-        + (1.0 + 2.0 * safe.cosine) * (links.reversed - links.adjacent)
-        - 3.0 * safe.sine * links.chain_imag
+        (2.0 + at.cosine) * (links.same - links.chain_real)
+        + (1.0 + 2.0 * at.cosine) * (links.reversed - links.adjacent)
+        - 3.0 * at.sine * links.chain_imag
     )
     symmetric = 6.0 * (links.same - links.reversed - 2.0 * links.adjacent + 2.0 * links.chain_real)
+    below, _ = _branches(x, SYMMETRIC_SWITCH)
     return ResponseFunctions(
-        jnp.where(
-            x < ORTHOGONAL_SWITCH,
-            _even_series(taylor.ORTHOGONAL, jnp.minimum(x, ORTHOGONAL_SWITCH)),
-            orthogonal / far**2,
-        ),
-        jnp.where(
-            x < SYMMETRIC_SWITCH,
-            _even_series(taylor.SYMMETRIC, jnp.minimum(x, SYMMETRIC_SWITCH)),
-            symmetric / far**6,
-        ),
+        jnp.where(x < ORTHOGONAL_SWITCH, _even_series(taylor.ORTHOGONAL, near), orthogonal / far**2),
+        jnp.where(x < SYMMETRIC_SWITCH, _even_series(taylor.SYMMETRIC, below), symmetric / far**6),
     )
 
 
@@ -122,12 +118,8 @@ def _branches(x: Float[Array, ""], switch: float) -> tuple[Float[Array, ""], Flo
 
 
 def _even_series(coefficients: tuple[float, ...], x: Float[Array, ""]) -> Float[Array, ""]:
-    """Return the sum of coefficients[n] x^(2n), by Horner's rule."""
-    y = x * x
-    total = jnp.full_like(y, coefficients[-1])
-    for coefficient in reversed(coefficients[:-1]):
-        total = total * y + coefficient
-    return total
+    """Return the sum of coefficients[n] x^(2n)."""
+    return polynomial(coefficients, x * x)
 
 
 def _series_correlations(x: Float[Array, ""]) -> LinkCorrelations:
@@ -141,7 +133,7 @@ def _series_correlations(x: Float[Array, ""]) -> LinkCorrelations:
     )
 
 
-def _closed_correlations(at: Phase) -> LinkCorrelations:
+def _closed_correlations(at: Phase, integrals: special.IntegralDifferences) -> LinkCorrelations:
     r"""Return the closed forms; C_c = exp(-ix) (p + iq).
 
     $$C_s = \tfrac23 - \tfrac1{x^2} + \tfrac{\sin 2x}{2x^3}, \qquad
@@ -150,7 +142,6 @@ def _closed_correlations(at: Phase) -> LinkCorrelations:
     and C_a, p and q as in docs/theory/tdi.md, where they are derived.
     """
     x, s, c = at.x, at.sine, at.cosine
-    integrals = special.integral_differences(x)
     u = 1.0 / x
     u2 = u * u
     u3 = u2 * u
