@@ -6,7 +6,6 @@ import re
 import physics
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-os.environ.setdefault("MPLBACKEND", "agg")
 
 project = "physneuro"
 author = "The physneuro developers"
