@@ -43,7 +43,7 @@ def response(
 ) -> Frequencies:
     """Return the sky-averaged response R of a channel to gravitational waves in fractional frequency, dimensionless.
 
-    In float32 it underflows to 0 where R is below 1e-38, for T of generation 2 at x = 2 pi f L/c < 2e-3.
+    In float32 it underflows to 0 where R is below 1e-38: for T of generation 2 at x = 2 pi f L/c < 1e-3.
 
     Args:
         frequency: f [Hz], of any shape.
