@@ -48,9 +48,16 @@ class AngleLikelihood(Likelihood):
 
     def _from_sums(self, kappa: Float[Array, " n"], band_sums: Complex[Array, "b *k"]) -> Float[Array, "*k"]:
         size = modulus(band_sums)
-        channels = jnp.sum(log_i0(kappa) - log_i0(widened(kappa, self.offsets.channel_error)))
-        bands = jnp.sum(log_i0(size) - log_i0(widened(size, self.offsets.band_error)), axis=0)
-        return channels + bands + log_i0(modulus(self._combined(band_sums)))
+        parts = [size, widened(size, self.offsets.band_error), modulus(self._combined(band_sums))[None]]
+        # One call for all of them: the Bessel functions and their derivatives are most of what there is to compile.
+        narrow, wide, whole = jnp.split(log_i0(jnp.concatenate(parts)), [len(size), 2 * len(size)])
+        bands = jnp.sum(narrow, axis=0) - jnp.sum(wide, axis=0) + whole[0]
+        return bands if self.free else bands + self._channel_terms(kappa)
+
+    def _channel_terms(self, kappa: Float[Array, " n"]) -> Float[Array, ""]:
+        # Depends on the amplitude only.
+        narrow, wide = log_i0(jnp.stack([kappa, widened(kappa, self.offsets.channel_error)]))
+        return jnp.sum(narrow) - jnp.sum(wide)
 
     def _amplitude_terms(self, nuisance: Float[Array, " m"]) -> Float[Array, ""]:
         if self.free:

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 
 from physics import units
 from physics.constants import DEGREE
+from physics.types import Real
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class EvpaError:
         ValueError: a value is negative, not finite, or above pi/2, where it was probably given in degrees.
     """
 
-    band: float = 3.0 * DEGREE
-    channel: float = 5.0 * DEGREE
+    band: Real = 3.0 * DEGREE
+    channel: Real = 5.0 * DEGREE
 
     def __post_init__(self) -> None:
         for name in ("band", "channel"):

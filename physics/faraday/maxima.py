@@ -73,7 +73,7 @@ def polish(
         slope, curvature = _two_derivatives(lambda x: posterior(x, nuisance), r)
         low, high = jnp.where(slope > 0, r, low), jnp.where(slope > 0, high, r)
         newton = r - slope / jnp.where(curvature < 0, curvature, -1.0)
-        inside = (curvature < 0) & (newton > low) & (newton < high)
+        inside = (curvature < 0) & (newton >= low) & (newton <= high)
         return low, jnp.where(inside, newton, 0.5 * (low + high)), high, nuisance
 
     start = (lower, rm, upper, likelihood.start(rm))

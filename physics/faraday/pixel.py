@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Complex, Float
+from jaxtyping import Array, Bool, Complex, Float
 
 from physics import units
 from physics.faraday import conventions
@@ -108,20 +108,25 @@ def fit_pixel(
     used = weight_q > 0
     points = search.points
     spread = jnp.max(jnp.where(used, points, -jnp.inf)) - jnp.min(jnp.where(used, points, jnp.inf))
-    fit = _assemble(likelihood, best, search.pivot, jnp.sum(used), free=search.free, determined=spread > 0)
-    return eqx.tree_at(
-        lambda f: (f.alias_rm, f.alias_log_odds, f.alias_log_odds_flat),
-        fit,
-        (
-            jnp.where(kept, maximum.rm, fit.rm),
-            jnp.where(kept, odds, -jnp.inf),
-            jnp.where(kept, flat, -jnp.inf),
-        ),
+    determined = (spread > 0) & jnp.isfinite(best.rm_variance)
+    rm = jnp.where(determined, best.rm, 0.0)
+    aliases = (
+        jnp.where(kept, maximum.rm, rm),
+        jnp.where(kept, odds, -jnp.inf),
+        jnp.where(kept, flat, -jnp.inf),
     )
+    parameters, numbers = (2, 1) if search.free else (3, 2)
+    dof = jnp.maximum(numbers * jnp.sum(used) - parameters, 0).astype(rm.dtype)
+    return _assemble(likelihood, best, search.pivot, determined, dof, aliases)
 
 
 def _assemble(
-    likelihood: Likelihood, best: Maximum, pivot: Float[Array, ""], channels: Array, *, free: bool, determined: Array
+    likelihood: Likelihood,
+    best: Maximum,
+    pivot: Float[Array, ""],
+    determined: Bool[Array, ""],
+    dof: Float[Array, ""],
+    aliases: tuple[Array, Array, Array],
 ) -> RotationFit:
     rm, nuisance = best.rm, best.nuisance
 
@@ -130,7 +135,7 @@ def _assemble(
 
     value, change = jax.jvp(phasor, (rm,), (jnp.ones_like(rm),))
     power = value.real**2 + value.imag**2
-    determined = determined & (power > 0) & jnp.isfinite(best.rm_variance)
+    determined = determined & (power > 0)
     safe = jnp.where(power > 0, power, 1.0)
     # How the EVPA at zero wavelength follows the rotation measure: minus the wavelength at which they are independent.
     lever = 0.5 * (jnp.conj(value) * change).imag / safe - pivot
@@ -141,7 +146,6 @@ def _assemble(
     covariance = jnp.where(determined, covariance, undefined)
     angle = 0.5 * jnp.arctan2(value.imag, jnp.where(power > 0, value.real, 1.0))
     size, size_error = likelihood.amplitude(rm, nuisance)
-    parameters = 2 if free else 3
     return RotationFit(
         rm=jnp.where(determined, rm, 0.0),
         rm_error=jnp.sqrt(covariance[0, 0]),
@@ -151,8 +155,8 @@ def _assemble(
         amplitude=size,
         amplitude_error=size_error,
         chi2=likelihood.misfit(rm, nuisance),
-        dof=jnp.maximum((1 if free else 2) * channels - parameters, 0).astype(rm.dtype),
-        alias_rm=rm,
-        alias_log_odds=jnp.zeros_like(rm),
-        alias_log_odds_flat=jnp.zeros_like(rm),
+        dof=dof,
+        alias_rm=aliases[0],
+        alias_log_odds=aliases[1],
+        alias_log_odds_flat=aliases[2],
     )

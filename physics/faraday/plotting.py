@@ -125,5 +125,7 @@ def _beam(axes: Any, beam: HostArray) -> None:
     )
     angle = 90.0 - float(np.degrees(beam[2]))
     axes.add_patch(
-        Ellipse(centre, major, minor, angle=angle, facecolor="0.85", edgecolor="k", hatch="////", linewidth=0.8)
+        Ellipse(
+            centre, major, minor, angle=angle, facecolor="0.85", edgecolor="k", hatch="////", linewidth=0.8, zorder=5
+        )
     )

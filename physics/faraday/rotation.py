@@ -33,8 +33,8 @@ class NormalPrior:
         sd: standard deviation, positive [rad/m^2].
     """
 
-    mean: float = 0.0
-    sd: float = 5000.0
+    mean: Real = 0.0
+    sd: Real = 5000.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "mean", float(units.value(self.mean, "rad/m2", "rm_prior.mean")))
@@ -100,7 +100,7 @@ def fit_rotation(
     """
     L = _wavelengths(lambda_squared)
     q, u, weight_q, weight_u, shape = _stokes(L, q, u, sigma, mask, amplitude)
-    limit = float(checks.positive(units.array(max_rm, "rad/m2", "max_rm"), "max_rm"))
+    limit = float(checks.positive(np.asarray(units.value(max_rm, "rad/m2", "max_rm"), np.float64), "max_rm"))
     grid = depth_grid(L, limit, step)
     errors = evpa_error_of(evpa_error)
     setup = Search(
@@ -121,16 +121,16 @@ def fit_rotation(
 
 
 def _wavelengths(x: Any) -> HostArray:
-    L = units.array(x, "m2", "lambda_squared")
-    if checks.is_traced(L):
+    if checks.is_traced(x):
         raise TypeError("lambda_squared: expected known values, which set the grid, got a traced array; close over it")
+    # Stays on the host: the grid is made from it, and inside a trace a device array would be traced.
+    L = np.asarray(units.value(x, "m2", "lambda_squared"), np.float64)
     checks.positive(L, "lambda_squared")
-    if L.ndim != 1 or np.ptp(np.asarray(L)) == 0:
+    if L.ndim != 1 or np.ptp(L) == 0:
         raise ValueError(
-            f"lambda_squared: expected one axis with at least two different values, got {np.asarray(L)} "
-            f"of shape {L.shape}"
+            f"lambda_squared: expected one axis with at least two different values, got {L} of shape {L.shape}"
         )
-    return np.asarray(L, np.float64)
+    return L
 
 
 def _stokes(L: HostArray, q: Any, u: Any, sigma: Any, mask: Any, amplitude: Any) -> tuple[Array, ...]:
