@@ -1,0 +1,104 @@
+"""What users' code relies on: a name may be added here, none may go without a major version."""
+
+import importlib
+import inspect
+
+import pytest
+from contracts.tree import ROOT
+
+PROMISED = {
+    "physics": {"faraday", "numerics", "tdi"},
+    "physics.tdi": {
+        "LISA",
+        "TAIJI",
+        "TIANQIN",
+        "Detector",
+        "InstrumentNoise",
+        "SensitivityCurve",
+        "asd",
+        "curve",
+        "noise_psd",
+        "response",
+        "sensitivity",
+    },
+    "physics.faraday": {
+        "RotationFit",
+        "RotationMap",
+        "StokesCube",
+        "ThinScreen",
+        "fit_map",
+        "fit_rotation",
+        "lambda_squared",
+        "read_cube",
+        "simulate",
+    },
+    "neuro": {"data", "langevinflow", "metrics", "plotting"},
+    "neuro.data": {"SpikeTrials", "lorenz", "read_spike_list"},
+    "neuro.metrics": {"bits_per_spike", "rate_r2"},
+    "neuro.langevinflow": {"Config", "LangevinFlow", "fit", "load", "predict_rates"},
+}
+LEADING = ["frequency", "det", "channel", "family", "generation", "shift", "method"]
+
+
+@pytest.mark.parametrize("package", PROMISED)
+def test_all_lists_what_is_promised_and_what_exists(package):
+    module = importlib.import_module(package)
+    assert PROMISED[package] <= set(module.__all__)
+    assert len(set(module.__all__)) == len(module.__all__)
+    for name in module.__all__:
+        assert getattr(module, name) is not None
+
+
+@pytest.mark.parametrize("package", [p for p in PROMISED if p not in ("physics", "neuro")])
+def test_everything_public_is_documented(package):
+    module = importlib.import_module(package)
+    assert module.__doc__
+    for name in module.__all__:
+        thing = getattr(module, name)
+        if inspect.isroutine(thing) or inspect.isclass(thing):
+            assert inspect.getdoc(thing), f"{package}.{name} has no docstring"
+
+
+@pytest.mark.parametrize("function", ["response", "noise_psd", "sensitivity", "asd", "curve"])
+def test_tdi_functions_share_their_leading_arguments(function):
+    tdi = importlib.import_module("physics.tdi")
+    parameters = inspect.signature(getattr(tdi, function)).parameters
+    assert list(parameters)[: len(LEADING)] == LEADING
+    assert [p.kind.name for p in parameters.values()][:4] == ["POSITIONAL_OR_KEYWORD"] * 3 + ["KEYWORD_ONLY"]
+    assert {n: p.default for n, p in parameters.items() if n in LEADING[2:]} == {
+        "channel": "X",
+        "family": None,
+        "generation": 2,
+        "shift": None,
+        "method": "exact",
+    }
+
+
+@pytest.mark.parametrize(
+    ("package", "function", "keyword_only"),
+    [
+        ("physics.faraday", "fit_rotation", {"max_rm", "mask", "band", "amplitude", "evpa_error", "rm_prior"}),
+        ("neuro.data", "lorenz", {"key"}),
+        ("neuro.metrics", "bits_per_spike", {"rates", "counts"}),
+        ("neuro.metrics", "rate_r2", {"truth", "rates"}),
+        ("neuro.langevinflow", "fit", {"key"}),
+        ("neuro.langevinflow", "predict_rates", {"samples", "key"}),
+    ],
+)
+def test_keywords_that_must_be_spelled_out(package, function, keyword_only):
+    parameters = inspect.signature(getattr(importlib.import_module(package), function)).parameters
+    assert keyword_only <= {name for name, p in parameters.items() if p.kind.name == "KEYWORD_ONLY"}
+
+
+@pytest.mark.parametrize("package", [p for p in PROMISED if p not in ("physics", "neuro")])
+def test_the_precision_page_states_the_dtypes_of_every_function(package):
+    page = (ROOT / "docs" / "precision.md").read_text()
+    module = importlib.import_module(package)
+    functions = [name for name in module.__all__ if inspect.isroutine(getattr(module, name))]
+    missing = [name for name in functions if f"`{name}`" not in page]
+    assert not missing, f"docs/precision.md says nothing of {package}: {missing}"
+
+
+def test_version_is_the_one_of_the_citation():
+    physics = importlib.import_module("physics")
+    assert f"version: {physics.__version__}\n" in (ROOT / "CITATION.cff").read_text()
