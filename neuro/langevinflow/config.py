@@ -1,0 +1,187 @@
+"""What a LangevinFlow model is made of and how it is trained: host-side, frozen, hashable."""
+
+import dataclasses
+
+import jax.numpy as jnp
+import numpy as np
+
+from neuro.data import SpikeTrials
+from physics.numerics import checks
+
+MODES = ("physical",)
+SCHEMES = ("baoab", "obabo")
+CONTROLS = ("feedback", "open")
+DECODERS = ("transformer", "mlp", "linear")
+DECODES = ("zv", "zvh")
+TRANSFORMS = ("sqrt", "raw")
+DTYPES = ("float32", "float64")
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Sizes, options and training settings of a model; `None` is filled in from the trials.
+
+    Raises:
+        ValueError: a field is out of range or names an unknown option; the message lists what exists.
+    """
+
+    mode: str = "physical"
+    """The only one so far: splitting steps that obey fluctuation-dissipation, and an exact discrete KL."""
+    dtype: str = "float32"
+    """Precision of parameters and training, whatever `jax_enable_x64` says; "float64" needs it enabled."""
+
+    latent_width: int = 64
+    """D: positions of all oscillators; there are as many velocities."""
+    channels: int = 4
+    """C: rings of D/C coupled oscillators, each ring with a frequency of its own."""
+    coupling_range: int = 1
+    """R: an oscillator is coupled to its R neighbours on either side."""
+    observed_bins: int | None = None
+    forward_bins: int | None = None
+    bin_width: float | None = None
+    """s"""
+    substeps: int = 1
+    """Langevin steps per bin."""
+    scheme: str = "baoab"
+    """The splitting of a step: "baoab" or "obabo"."""
+    control: str = "feedback"
+    """Whether the posterior's control force sees the latent state ("feedback") or the encoder only ("open")."""
+    causal: bool = False
+    """Whether latents and rates at a bin depend on counts up to that bin only."""
+
+    encoder_width: int = 64
+    """State of the recurrent encoder, in each direction."""
+    count_transform: str = "sqrt"
+    """How counts enter the encoder: "sqrt" or "raw"."""
+    hidden_width: int = 128
+    """Hidden layer of the control network and of the "mlp" decoder."""
+    decoder: str = "transformer"
+    decode: str = "zv"
+    """What the decoder reads. "zvh" adds the encoder's state, which lets it bypass the dynamics: report
+    `diagnostics.shuffle_test` with it. In forward bins the last observed state is repeated."""
+    heads: int = 2
+    feed_forward_width: int = 512
+
+    keep_probability: float = 0.7
+    """Share of the input counts that a training pass reads; only the dropped ones are then reconstructed. 1 turns
+    coordinated dropout off."""
+    kl_weight: float = 0.1
+    """Final weight of the KL divergence: below 1 the objective is a tempered bound. The bound itself is reported."""
+    warm_up_steps: int = 400
+    """Training steps over which the KL weight grows from 0."""
+    learning_rate: float = 4e-3
+    """Peak of a cosine schedule with a short linear start."""
+    weight_decay: float = 1e-4
+    clip_norm: float = 1.0
+    batch_size: int = 64
+    epochs: int = 60
+    patience: int | None = None
+    """Epochs without a better validation loss before training stops; never by default."""
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        if self.mode not in MODES:
+            raise ValueError(f"mode: expected one of the modes that exist, {MODES}; got {self.mode!r}")
+        for name, allowed in _CHOICES.items():
+            checks.one_of(getattr(self, name), allowed, name)
+        for name in _POSITIVE_INTEGERS:
+            checks.positive_integer(getattr(self, name), name)
+        for name in ("observed_bins", "patience"):
+            if getattr(self, name) is not None:
+                checks.positive_integer(getattr(self, name), name)
+        for name in ("learning_rate", "clip_norm"):
+            checks.positive(np.asarray(getattr(self, name), float), name)
+        for name in ("kl_weight", "weight_decay"):
+            checks.nonnegative(np.asarray(getattr(self, name), float), name)
+        if self.bin_width is not None:
+            checks.positive(np.asarray(self.bin_width, float), "bin_width")
+        if self.forward_bins is not None and self.forward_bins < 0:
+            raise ValueError(f"forward_bins: expected at least 0, got {self.forward_bins}")
+        if not 0.0 < self.keep_probability <= 1.0:
+            raise ValueError(f"keep_probability: expected more than 0 and at most 1, got {self.keep_probability}")
+        if self.latent_width % self.channels:
+            raise ValueError(f"latent_width: expected a multiple of channels={self.channels}, got {self.latent_width}")
+        if 2 * self.coupling_range >= self.sites:
+            raise ValueError(
+                f"coupling_range: expected less than half of the {self.sites} sites of a ring, "
+                f"got {self.coupling_range}"
+            )
+        if self.decoder == "transformer" and self.token_width % self.heads:
+            raise ValueError(f"heads: expected a divisor of the token width {self.token_width}, got {self.heads}")
+
+    @property
+    def sites(self) -> int:
+        """L: oscillators on a ring."""
+        return self.latent_width // self.channels
+
+    @property
+    def state_width(self) -> int:
+        """Width of the encoder's state at a bin, both directions together."""
+        return self.encoder_width if self.causal else 2 * self.encoder_width
+
+    @property
+    def token_width(self) -> int:
+        """Width of what the decoder reads at a bin."""
+        return 2 * self.latent_width + (self.state_width if self.decode == "zvh" else 0)
+
+    @property
+    def draws(self) -> int:
+        """Normal draws per coordinate and Langevin step."""
+        return 1 if self.scheme == "baoab" else 2
+
+    @property
+    def array_dtype(self) -> jnp.dtype:
+        """The dtype of every array of the model.
+
+        Raises:
+            ValueError: it is float64 and 64-bit arrays are not enabled.
+        """
+        if self.dtype == "float64" and jnp.result_type(float) != jnp.float64:
+            raise ValueError("dtype: 'float64' needs jax.config.update('jax_enable_x64', True)")
+        return jnp.dtype(self.dtype)
+
+    def filled(self) -> tuple[int, int, float]:
+        """Return (observed_bins, forward_bins, bin_width [s]).
+
+        Raises:
+            ValueError: one of them is not known yet.
+        """
+        if self.observed_bins is None or self.forward_bins is None or self.bin_width is None:
+            raise ValueError("config: observed_bins, forward_bins and bin_width are not all known; use for_trials")
+        return self.observed_bins, self.forward_bins, self.bin_width
+
+    def for_trials(self, trials: SpikeTrials) -> "Config":
+        """Return the configuration with bins and bin width of `trials`.
+
+        Raises:
+            ValueError: a field is set and differs from the trials.
+        """
+        found = {name: getattr(trials, name) for name in ("observed_bins", "forward_bins", "bin_width")}
+        for name, expected in found.items():
+            own = getattr(self, name)
+            if own is not None and abs(own - expected) > 1e-9 * abs(expected):
+                raise ValueError(f"{name}: the configuration says {own}, the trials have {expected}")
+        return dataclasses.replace(self, **found)
+
+
+_CHOICES = {
+    "dtype": DTYPES,
+    "scheme": SCHEMES,
+    "control": CONTROLS,
+    "decoder": DECODERS,
+    "decode": DECODES,
+    "count_transform": TRANSFORMS,
+}
+_POSITIVE_INTEGERS = (
+    "latent_width",
+    "channels",
+    "coupling_range",
+    "substeps",
+    "encoder_width",
+    "hidden_width",
+    "heads",
+    "feed_forward_width",
+    "warm_up_steps",
+    "batch_size",
+    "epochs",
+)

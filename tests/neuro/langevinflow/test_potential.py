@@ -1,0 +1,119 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from neuro.langevinflow import Config, RingPotential
+from neuro.langevinflow.potential import elastic, ring_energy, ring_force, ring_stiffness, square_root_kernel
+
+CHANNELS, SITES = 3, 9
+
+
+@pytest.fixture(scope="module")
+def parameters():
+    rng = np.random.default_rng(0)
+    coupling = jnp.asarray(rng.uniform(0.1, 0.6, (CHANNELS, 2)))
+    quartic = jnp.asarray(rng.uniform(0.0, 0.3, CHANNELS))
+    position = jnp.asarray(rng.normal(size=(CHANNELS, SITES)))
+    return position, coupling, quartic
+
+
+def dense(coupling, channel):
+    matrix = np.eye(SITES)
+    for d, kappa in enumerate(np.asarray(coupling)[channel], start=1):
+        for x in range(SITES):
+            matrix[x, x] += 2 * kappa
+            matrix[x, (x + d) % SITES] -= kappa
+            matrix[x, (x - d) % SITES] -= kappa
+    return matrix
+
+
+def test_force_is_minus_the_gradient_of_the_energy(parameters):
+    np.testing.assert_allclose(ring_force(*parameters), -jax.grad(ring_energy)(*parameters), rtol=1e-12)
+
+
+def test_energy_is_bounded_below_by_zero(parameters):
+    _, coupling, quartic = parameters
+    for scale in (1e-3, 1.0, 30.0):
+        position = scale * jax.random.normal(jax.random.key(1), (CHANNELS, SITES))
+        assert ring_energy(position, coupling, quartic) > 0
+    assert ring_energy(jnp.zeros((CHANNELS, SITES)), coupling, quartic) == 0
+
+
+def test_eigenvalues_of_the_hessian_are_the_spectrum(parameters):
+    position, coupling, quartic = parameters
+    hessian = jax.hessian(ring_energy)(jnp.zeros_like(position), coupling, quartic)
+    spectrum = np.asarray(ring_stiffness(coupling, SITES))
+    for c in range(CHANNELS):
+        np.testing.assert_allclose(np.linalg.eigvalsh(hessian[c, :, c]), np.sort(spectrum[c]), rtol=1e-12)
+        np.testing.assert_allclose(hessian[c, :, c], dense(coupling, c), rtol=1e-12, atol=1e-15)
+
+
+def test_elastic_part_is_the_circulant_matrix(parameters):
+    position, coupling, _ = parameters
+    expected = np.stack([dense(coupling, c) @ np.asarray(position)[c] for c in range(CHANNELS)])
+    np.testing.assert_allclose(elastic(position, coupling), expected, rtol=1e-12, atol=1e-14)
+
+
+def test_the_square_root_kernel_squares_to_the_inverse(parameters):
+    _, coupling, _ = parameters
+    kernel = np.asarray(square_root_kernel(ring_stiffness(coupling, SITES)))
+    for c in range(CHANNELS):
+        root = np.stack([np.roll(kernel[c], x) for x in range(SITES)])
+        np.testing.assert_allclose(root @ root, np.linalg.inv(dense(coupling, c)), rtol=1e-11, atol=1e-14)
+
+
+@pytest.mark.parametrize(("bins", "width", "substeps"), [(50, 0.02, 1), (140, 0.005, 1), (50, 0.02, 4), (1, 0.02, 1)])
+def test_initial_frequencies_lie_between_trial_length_and_step(bins, width, substeps):
+    config = Config(dtype="float64", observed_bins=bins, forward_bins=0, bin_width=width, substeps=substeps)
+    potential = RingPotential.initial(config)
+    omega = np.asarray(potential.omega)
+    fastest = omega[-1] * np.sqrt(np.asarray(potential.stiffness(config.sites))[-1].max())
+    assert fastest * width / substeps == pytest.approx(0.5, rel=1e-12)
+    wanted = 2.0 * np.pi * max(0.5, 1.0 / (bins * width))
+    assert omega[0] == pytest.approx(min(wanted, omega[-1] / 4.0), rel=1e-12)
+    np.testing.assert_allclose(np.diff(np.log(omega)), np.diff(np.log(omega))[0], rtol=1e-9)
+    np.testing.assert_allclose(potential.friction, 0.5 * omega, rtol=1e-12)
+    np.testing.assert_allclose(potential.coupling, 0.25, rtol=1e-12)
+    np.testing.assert_allclose(potential.quartic, 0.01, rtol=1e-12)
+    np.testing.assert_allclose(potential.mass * potential.omega**2, 1.0, rtol=1e-12)
+
+
+def test_the_model_keeps_its_own_precision():
+    config = Config(observed_bins=5, forward_bins=0, bin_width=0.02)
+    potential = RingPotential.initial(config)
+    assert {leaf.dtype for leaf in jax.tree.leaves(potential)} == {np.dtype("float32")}
+    assert potential.force(jnp.ones((4, 16), jnp.float32)).dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"mode": "official"}, r"mode: expected one of the modes that exist, \('physical',\); got 'official'"),
+        ({"dtype": "float16"}, "dtype: expected one of"),
+        ({"latent_width": 30}, "latent_width: expected a multiple of channels=4, got 30"),
+        ({"coupling_range": 8}, "coupling_range: expected less than half of the 16 sites"),
+        ({"forward_bins": -1}, "forward_bins: expected at least 0, got -1"),
+        ({"observed_bins": 0}, "observed_bins: expected a positive whole number"),
+        ({"substeps": 0}, "substeps: expected a positive whole number"),
+        ({"scheme": "euler"}, "scheme: expected one of 'baoab', 'obabo'"),
+        ({"control": "closed"}, "control: expected one of"),
+        ({"decoder": "gru"}, "decoder: expected one of"),
+        ({"decode": "h"}, "decode: expected one of"),
+        ({"count_transform": "log"}, "count_transform: expected one of"),
+        ({"keep_probability": 0.0}, "keep_probability"),
+        ({"learning_rate": -1e-3}, "learning_rate: expected finite, positive"),
+        ({"kl_weight": -0.1}, "kl_weight: expected finite values of at least zero"),
+        ({"bin_width": float("nan")}, "bin_width: expected finite, positive"),
+        ({"heads": 3}, "heads: expected a divisor of the token width 128"),
+        ({"patience": 0}, "patience: expected a positive whole number"),
+    ],
+)
+def test_bad_configurations_are_named(changes, message):
+    with pytest.raises(ValueError, match=message):
+        Config(**changes)
+
+
+def test_float64_needs_to_be_enabled():
+    with jax.enable_x64(False), pytest.raises(ValueError, match="jax_enable_x64"):
+        _ = Config(dtype="float64").array_dtype

@@ -1,0 +1,209 @@
+import dataclasses
+import json
+import math
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from neuro_jaxprs import computed_dtypes
+
+from neuro import data, metrics
+from neuro import langevinflow as lf
+from neuro.langevinflow.objective import Batch
+from neuro.langevinflow.training import (
+    TrainState,
+    _decays,
+    _initial,
+    _part,
+    _validate,
+    kl_weight,
+    learning_rate,
+    train_step,
+)
+from physics.errors import ConvergenceError, DataFormatError
+
+pytestmark = pytest.mark.usefixtures("relaxed_promotion")
+
+CONFIG = lf.Config(
+    latent_width=12,
+    channels=2,
+    encoder_width=8,
+    hidden_width=12,
+    decoder="mlp",
+    batch_size=16,
+    epochs=4,
+    learning_rate=1e-2,
+    warm_up_steps=5,
+)
+
+
+@pytest.fixture(scope="module")
+def trials():
+    made = data.lorenz(key=jax.random.key(0), conditions=10, trials=6, neurons=8, bins=10, base_hz=20.0)
+    return made.hold_out(every=4)
+
+
+@pytest.fixture(scope="module")
+def start(trials):
+    return lf.LangevinFlow.for_trials(trials, CONFIG, key=jax.random.key(1))
+
+
+@pytest.fixture(scope="module")
+def run(trials, start):
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        return lf.fit(start, trials, key=jax.random.key(2), progress=False)
+
+
+def test_training_lowers_the_loss(run):
+    history = run.history
+    assert len(history) == 4
+    assert history.train_nll[-1] < history.train_nll[0] - 0.005
+    assert min(history.validation_nll) < history.validation_nll[0]
+    assert history.best_epoch == int(np.argmin(history.validation_nll))
+    assert all(np.isfinite(dataclasses.astuple(history)).ravel())
+    assert history.seconds == tuple(sorted(history.seconds))
+
+
+def test_equal_keys_give_equal_runs(run, trials, start):
+    again = lf.fit(start, trials, key=jax.random.key(2), progress=False)
+    assert again.history.validation_nll == run.history.validation_nll
+    np.testing.assert_array_equal(
+        *(jax.flatten_util.ravel_pytree(eqx.filter(r.model, eqx.is_array))[0] for r in (run, again))
+    )
+    other = lf.fit(start, trials, key=jax.random.key(3), epochs=1, progress=False)
+    assert other.history.train_nll[0] != run.history.train_nll[0]
+
+
+def test_the_best_model_by_validation_is_kept(trials):
+    wild = dataclasses.replace(CONFIG, learning_rate=0.3, clip_norm=10.0, epochs=8, patience=2)
+    model = lf.LangevinFlow.for_trials(trials, wild, key=jax.random.key(1))
+    run = lf.fit(model, trials, key=jax.random.key(0), progress=False)
+    history = run.history
+    assert len(history) == history.best_epoch + 3 < 8
+    assert min(history.validation_nll) < history.validation_nll[-1]
+    kept, _ = _validate(run.model, _part(model, trials, "val"), jax.random.split(jax.random.key(0), 3)[2], None)
+    assert kept == pytest.approx(min(history.validation_nll), rel=1e-6)
+
+
+def test_the_step_is_32_bit_throughout_with_64_bit_enabled(trials, start):
+    assert jnp.result_type(float) == jnp.float64
+    state = _initial(start, learning_rate(start.config, 10))
+    batch = Batch(trials.counts, trials.mask)
+    indices, valid = jnp.arange(4, dtype=jnp.int32), jnp.ones(4, bool)
+    traced = eqx.filter_make_jaxpr(train_step)(state, batch, indices, valid, jax.random.key(0), 10)[0]
+    dtypes = computed_dtypes(traced.jaxpr)
+    assert "float32" in dtypes
+    assert not dtypes & {"float64", "complex64", "complex128"}
+    after, _ = train_step(state, batch, indices, valid, jax.random.key(0), 10)
+    assert isinstance(after, TrainState)
+    floats = [x for x in jax.tree.leaves(after) if eqx.is_inexact_array(x)]
+    assert {x.dtype for x in floats} == {np.dtype("float32")}
+
+
+def test_schedules():
+    config = dataclasses.replace(CONFIG, warm_up_steps=10, kl_weight=0.2)
+    weights = [float(kl_weight(config, jnp.asarray(n, jnp.int32))) for n in (0, 5, 10, 100)]
+    np.testing.assert_allclose(weights, [0.0, 0.1, 0.2, 0.2], rtol=1e-6)
+    rate = learning_rate(config, 200)
+    values = [float(rate(jnp.asarray(n, jnp.int32))) for n in (0, 10, 105, 200)]
+    np.testing.assert_allclose(values[:2], [1e-3, 1e-2], rtol=1e-5)
+    assert values[1] > values[2] > values[3] == pytest.approx(1e-4, rel=1e-4)
+
+
+def test_weight_decay_spares_the_potential(start):
+    decays = _decays(eqx.filter(start, eqx.is_array))
+    assert not any(jax.tree.leaves(decays.potential))
+    assert decays.decoder.readout.weight
+    assert not decays.decoder.readout.bias
+
+
+def test_a_saved_run_predicts_the_same(run, trials, tmp_path):
+    path = tmp_path / "model.lf"
+    run.save(path)
+    loaded = lf.load(path)
+    assert loaded.history == run.history
+    assert loaded.model.config == run.model.config
+    counts = trials.as_inputs()[0][:5]
+    first, second = (lf.predict_rates(r.model, counts, samples=2, key=jax.random.key(0)) for r in (run, loaded))
+    np.testing.assert_array_equal(first, second)
+    with pytest.raises(FileExistsError, match="overwrite=True"):
+        run.save(path)
+    run.save(path, overwrite=True)
+    assert [p.name for p in tmp_path.iterdir()] == ["model.lf"]
+
+
+def test_a_broken_file_is_named(run, tmp_path):
+    path = tmp_path / "model.lf"
+    run.save(path)
+    whole = path.read_bytes()
+    header, arrays = whole.split(b"\n", 1)
+    older = json.loads(header)
+    cases = {
+        "no such header": b"PK\x03\x04 something else",
+        "damaged or incomplete": whole[: len(whole) // 2],
+        "found 'another model'": json.dumps(older | {"format": "another model"}).encode() + b"\n" + arrays,
+        "up to version 1": json.dumps(older | {"version": 99}).encode() + b"\n" + arrays,
+    }
+    for message, content in cases.items():
+        path.write_bytes(content)
+        with pytest.raises(DataFormatError, match=message) as error:
+            lf.load(path)
+        assert str(path) in str(error.value)
+    with pytest.raises(FileNotFoundError):
+        lf.load(tmp_path / "absent.lf")
+
+
+def test_the_history_as_a_table(run, tmp_path):
+    run.history.write(tmp_path / "history.csv")
+    table = np.genfromtxt(tmp_path / "history.csv", delimiter=",", names=True)
+    np.testing.assert_array_equal(table["validation_nll"], run.history.validation_nll)
+    np.testing.assert_array_equal(table["epoch"], np.arange(4))
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(trials, start):
+    broken = eqx.tree_at(lambda m: m.potential.log_omega, start, jnp.full(2, jnp.nan, jnp.float32))
+    with pytest.raises(ConvergenceError, match="not finite in epoch 0"):
+        lf.fit(broken, trials, key=jax.random.key(0), progress=False)
+
+
+def test_fast_modes_are_noticed(trials, start):
+    fast = eqx.tree_at(lambda m: m.potential.log_omega, start, jnp.full(2, math.log(60.0), jnp.float32))
+    with pytest.warns(UserWarning, match="more substeps"):
+        lf.fit(fast, trials, key=jax.random.key(0), epochs=1, progress=False)
+
+
+def test_wrong_trials_are_named(trials, start):
+    key = jax.random.key(0)
+    with pytest.raises(ValueError, match="no trial has the split 'val'"):
+        lf.fit(start, trials.select(split="train"), key=key)
+    with pytest.raises(ValueError, match="the model reads 6 of 8 neurons, the trials have 4 of 8"):
+        lf.fit(start, trials.hold_out(every=2), key=key)
+    with pytest.raises(ValueError, match="observed_bins: the configuration says 10, the trials have 5"):
+        lf.fit(start, trials.rebin(2), key=key)
+    with pytest.raises(ValueError, match="epochs: expected a positive whole number"):
+        lf.fit(start, trials, key=key, epochs=0)
+
+
+@pytest.mark.slow
+def test_lorenz_rates_are_recovered_through_the_latents():
+    trials = data.lorenz(key=jax.random.key(0))
+    model = lf.LangevinFlow.for_trials(trials, lf.Config(decoder="mlp"), key=jax.random.key(1))
+    run = lf.fit(model, trials, key=jax.random.key(2), epochs=20, progress=False)
+    validation = trials.select(split="val")
+    rates = lf.predict_rates(run.model, validation.as_inputs()[0], key=jax.random.key(3))
+    assert metrics.rate_r2(truth=validation.expected_counts, rates=rates) > 0.75
+    assert lf.diagnostics.shuffle_test(run.model, validation, key=jax.random.key(4)).use_of_dynamics > 0.8
+
+
+@pytest.mark.slow
+def test_held_out_neurons_of_a_real_recording_are_predicted(observations):
+    trials = data.read_spike_list(observations / "neuro" / "rat_motor_cortex.npz", bin_width=0.02)
+    trials = trials.select(trials=slice(0, 400)).hold_out(every=4).with_split(key=jax.random.key(0))
+    model = lf.LangevinFlow.for_trials(trials, lf.Config(decoder="mlp"), key=jax.random.key(1))
+    run = lf.fit(model, trials, key=jax.random.key(2), epochs=10, progress=False)
+    test = trials.select(split="test")
+    inputs, target = test.as_inputs()
+    rates = lf.predict_rates(run.model, inputs, key=jax.random.key(3))
+    assert metrics.bits_per_spike(rates=rates[:, :, 23:], counts=target[:, :, 23:]) > 0.05
