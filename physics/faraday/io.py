@@ -155,13 +155,13 @@ def _read_image(path: Path) -> _Image:
 def _plane(values: HostArray, header: Any, where: str) -> HostArray:
     kinds = [str(header.get(f"CTYPE{n}", "")).strip().upper() for n in range(header["NAXIS"], 0, -1)]
     sky = [i for i, kind in enumerate(kinds) if kind.startswith(("RA", "DEC"))]
+    if len(sky) != 2:
+        raise DataFormatError(f"{where}: expected one RA and one DEC axis, got CTYPE {kinds[::-1]}")
     for i, (kind, length) in enumerate(zip(kinds, values.shape, strict=True)):
         if i not in sky and length != 1:
             raise DataFormatError(
                 f"{where}: expected one frequency and one Stokes per file, got {length} on axis {kind}"
             )
-    if len(sky) != 2:
-        raise DataFormatError(f"{where}: expected one RA and one DEC axis, got CTYPE {kinds[::-1]}")
     plane = values.reshape([values.shape[i] for i in sky])
     if kinds[sky[0]].startswith("RA"):
         plane = plane.T
