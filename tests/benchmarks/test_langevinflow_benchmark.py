@@ -1,0 +1,55 @@
+"""Time of one training step and of prediction, compilation left out: pytest tests/benchmarks --benchmark-only."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from neuro import data
+from neuro import langevinflow as lf
+from neuro.langevinflow.objective import Batch
+from neuro.langevinflow.training import _initial, learning_rate, train_step
+
+pytestmark = pytest.mark.usefixtures("relaxed_promotion")
+
+SIZES = {
+    "Lorenz 50": (64, 50, 0, 30, 30),
+    "Lorenz 100": (64, 100, 0, 30, 30),
+    "MC_Maze 20 ms": (64, 35, 10, 137, 182),
+}
+"""Trials, observed bins, forward bins, held-in neurons, neurons."""
+
+
+def made(size, **options):
+    trials, observed, forward, held_in, neurons = SIZES[size]
+    counts = np.random.default_rng(0).poisson(0.2, (trials, observed + forward, neurons))
+    spikes = data.SpikeTrials(counts, bin_width=0.02, forward_bins=forward, held_in=held_in)
+    return lf.LangevinFlow.for_trials(spikes, lf.Config(**options), key=jax.random.key(0)), spikes
+
+
+@pytest.mark.parametrize("decoder", ["mlp", "transformer"])
+@pytest.mark.parametrize("size", SIZES)
+def test_training_step(benchmark, size, decoder):
+    model, spikes = made(size, decoder=decoder)
+    state = _initial(model, learning_rate(model.config, 1000))
+    number = len(spikes)
+    batch, valid = Batch(spikes.counts, spikes.mask), jnp.ones(number, bool)
+    indices, key = jnp.arange(number, dtype=jnp.int32), jax.random.key(1)
+
+    def step():
+        return jax.block_until_ready(eqx.filter(train_step(state, batch, indices, valid, key, 1000), eqx.is_array))
+
+    step()
+    benchmark.pedantic(step, rounds=10)
+
+
+def test_prediction(benchmark):
+    model, spikes = made("Lorenz 50", decoder="mlp")
+    counts = spikes.as_inputs()[0]
+
+    def predict():
+        return lf.predict_rates(model, counts, samples=50, key=jax.random.key(1)).block_until_ready()
+
+    predict()
+    benchmark.pedantic(predict, rounds=3)
