@@ -1,5 +1,7 @@
 """Faraday rotation of polarized radio sources, from one line of sight to maps."""
 
+from typing import Any
+
 from physics.faraday import simulate
 from physics.faraday.bounds import RotationBound, cramer_rao
 from physics.faraday.calibration import EvpaError
@@ -8,7 +10,6 @@ from physics.faraday.cube import SkyFrame, StokesCube
 from physics.faraday.io import read_cube
 from physics.faraday.maps import RotationMap, fit_map
 from physics.faraday.pixel import RotationFit
-from physics.faraday.plotting import plot_rotation
 from physics.faraday.rotation import NormalPrior, fit_rotation
 from physics.faraday.screens import Screen, ThinScreen
 
@@ -33,3 +34,12 @@ __all__ = [
     "simulate",
     "wrap_angle",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # Drawing stands above the models and loads on first use.
+    if name == "plot_rotation":
+        from physics.faraday.plotting import plot_rotation
+
+        return plot_rotation
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,7 +1,6 @@
 """FITS images in, a `StokesCube` out."""
 
 import os
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +13,13 @@ from physics.constants import DEGREE
 from physics.errors import DataFormatError
 from physics.faraday.cube import SkyFrame, StokesCube
 from physics.faraday.noise import off_source_rms
+from physics.faraday.wcs import celestial_header
 from physics.types import HostArray
 
 SUFFIXES = (".fits", ".fit", ".fts", ".fits.gz", ".icln", ".qcln", ".ucln")
 """Names that are read when a directory is given."""
 
 STOKES = {1: "I", 2: "Q", 3: "U"}
-KEPT_KEYWORDS = ("OBJECT", "TELESCOP", "INSTRUME", "OBSERVER", "DATE-OBS", "EQUINOX", "RADESYS")
 
 
 @dataclass(frozen=True)
@@ -147,7 +146,7 @@ def _read_image(path: Path) -> _Image:
         unit=_unit(header, where),
         beam=_beam(header, where),
         grid=_grid(header, where),
-        header=_celestial(header, where),
+        header=celestial_header(header, where),
         object=str(header.get("OBJECT", "")).strip(),
     )
 
@@ -233,24 +232,6 @@ def _same_grid(image: _Image, first: _Image) -> None:
         tolerance = {"CRVAL": 1e-3 * cell, "CRPIX": 1e-3, "CDELT": 1e-6 * cell, "NAXIS": 0}[key.split(" ")[0]]
         if abs(value - other) > tolerance:
             raise DataFormatError(f"{image.path}: keyword {key} = {value} differs from {other} of {first.path}")
-
-
-def _celestial(header: Any, where: str) -> str:
-    from astropy.wcs import WCS, FITSFixedWarning
-
-    with warnings.catch_warnings():
-        # Tells that old spellings of dates and units were understood.
-        warnings.simplefilter("ignore", FITSFixedWarning)
-        celestial = WCS(header).celestial
-    if celestial.naxis != 2:
-        raise DataFormatError(f"{where}: the header has no celestial coordinate system")
-    kept = celestial.to_header()
-    for keyword in ("RESTFRQ", "SPECSYS", "MJDREF"):
-        kept.remove(keyword, ignore_missing=True)
-    for keyword in KEPT_KEYWORDS:
-        if keyword in header and keyword not in kept:
-            kept[keyword] = (header[keyword], header.comments[keyword])
-    return str(kept.tostring())
 
 
 def _ghz(frequency: float) -> str:

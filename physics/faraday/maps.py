@@ -95,12 +95,12 @@ class RotationMap(eqx.Module):
         return units.quantity(getattr(self, checks.one_of(name, list(self.units), "name")), self.units[name])
 
     def write(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-        """Write the maps as FITS images with their celestial coordinates; see `physics.faraday.map_file.write_maps`.
+        """Write the maps as FITS images with their celestial coordinates; see `physics.faraday.io_maps.write_maps`.
 
         Raises:
             FileExistsError: `path` exists and `overwrite` is false.
         """
-        from physics.faraday.map_file import write_maps
+        from physics.faraday.io_maps import write_maps
 
         write_maps(self, path, overwrite=overwrite)
 

@@ -12,11 +12,12 @@ from jaxtyping import Array, Complex, Float
 from physics import units
 from physics.constants import DEGREE, MILLIARCSECOND
 from physics.faraday import conventions
-from physics.faraday.beam import Beam, beam_area, convolved, white_noise_gain
+from physics.faraday.beams import Beam, beam_area, convolved, white_noise_gain
 from physics.faraday.calibration import EvpaError, evpa_error_of
 from physics.faraday.cube import SkyFrame, StokesCube
 from physics.faraday.depth import frequency_bands
 from physics.faraday.screens import Screen, ThinScreen
+from physics.faraday.wcs import frame
 from physics.numerics import checks
 from physics.types import PRNGKey, Real
 
@@ -58,34 +59,6 @@ class SimulatedObservation(eqx.Module):
 
     cube: StokesCube
     truth: RotationTruth
-
-
-def frame(shape: tuple[int, int], cell: float, *, ra: float = 60.0, dec: float = 50.0, name: str = "") -> SkyFrame:
-    """Return a frame whose reference position is at the pixel just after the middle, in orthographic projection.
-
-    Args:
-        shape: of the images, (y, x).
-        cell: size of a pixel [rad].
-        ra: right ascension of the reference position [deg].
-        dec: declination [deg].
-        name: of the source.
-    """
-    from astropy.wcs import WCS
-
-    wcs = WCS(naxis=2)
-    wcs.wcs.ctype = ["RA---SIN", "DEC--SIN"]
-    wcs.wcs.crval = [ra, dec]
-    wcs.wcs.crpix = [shape[1] // 2 + 1.0, shape[0] // 2 + 1.0]
-    wcs.wcs.cdelt = [-cell / DEGREE, cell / DEGREE]
-    wcs.wcs.radesys = "ICRS"
-    header = wcs.to_header()
-    header["OBJECT"] = name
-    return SkyFrame(
-        header=str(header.tostring()),
-        cell=(-cell, cell),
-        reference=(float(shape[1] // 2), float(shape[0] // 2)),
-        object=name,
-    )
 
 
 def observe(

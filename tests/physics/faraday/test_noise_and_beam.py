@@ -7,7 +7,7 @@ import pytest
 
 from physics.constants import DEGREE, MILLIARCSECOND
 from physics.faraday import noise
-from physics.faraday.beam import beam_area, beam_covariance, convolved, white_noise_gain
+from physics.faraday.beams import beam_area, beam_covariance, convolved, white_noise_gain
 
 CELL = (-0.1 * MILLIARCSECOND, 0.1 * MILLIARCSECOND)
 
