@@ -1,4 +1,4 @@
-"""How well a rotation measure can be known at all."""
+"""How well a rotation measure can be known: the bound from noise, and the part of an error that noise makes."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 
 
 class RotationBound(NamedTuple):
-    """Smallest standard deviations that an unbiased estimate can have."""
+    """Standard deviations of rotation measure and intrinsic EVPA."""
 
     rm: Float[Array, "*pixel"]
     """[rad/m^2]; infinite where fewer than two different wavelengths are seen."""
@@ -38,3 +38,48 @@ def cramer_rao(
     variance = jnp.where(information > 0, 1.0 / jnp.where(information > 0, information, 1.0), jnp.inf)
     angle = jnp.where(total > 0, 0.25 / jnp.where(total > 0, total, 1.0), jnp.inf)
     return RotationBound(jnp.sqrt(variance), jnp.sqrt(angle + mean**2 * variance))
+
+
+def noise_part(
+    lambda_squared: Float[Array, " channel"],
+    signal_to_noise: Float[Array, "*pixel channel"],
+    membership: Float[Array, "band channel"],
+    band_error: float,
+    channel_error: float,
+) -> RotationBound:
+    r"""Return what noise alone contributes to the errors of a fit that weighs its channels for calibration offsets.
+
+    The fit is linear in the angles, $\beta = N^{-1} X^T M \chi$ with $M = C^{-1}$, $N = X^T M X$ and the rows
+    $(L_i, 1)$ of X. Noise of variance $S = \mathrm{diag}(1/4s^2)$ makes the covariance
+    $N^{-1} X^T M S M X N^{-1}$. Without offsets this is the Cramer-Rao bound.
+
+    Args:
+        lambda_squared: L [m^2].
+        signal_to_noise: s, zero where a channel is not used.
+        membership: 1 where a channel belongs to a band.
+        band_error: of the zero point of a band [rad].
+        channel_error: of the zero point of a channel [rad].
+
+    Source: derived in docs/theory/faraday.md.
+    """
+    s = signal_to_noise
+    precision = 4.0 * s**2 / (1.0 + 4.0 * channel_error**2 * s**2)
+    L = jnp.broadcast_to(lambda_squared.astype(s.dtype), s.shape)
+    total = jnp.sum(precision, axis=-1)
+    mean = jnp.sum(precision * L, axis=-1) / jnp.where(total > 0, total, 1.0)
+    design = jnp.stack([L - mean[..., None], jnp.ones_like(L)], axis=-1)
+    weighted = precision[..., None] * design
+    sums = jnp.einsum("bc,...ck->...bk", membership, weighted)
+    stiffness = jnp.einsum("bc,...c->...b", membership, precision)
+    common = sums * (band_error**2 / (1.0 + band_error**2 * stiffness))[..., None]
+    weighted = weighted - precision[..., None] * jnp.einsum("bc,...bk->...ck", membership, common)
+    normal = jnp.einsum("...ck,...cl->...kl", design, weighted)
+    variance = jnp.where(s > 0, 0.25 / jnp.where(s > 0, s, 1.0) ** 2, 0.0)
+    middle = jnp.einsum("...ck,...c,...cl->...kl", weighted, variance, weighted)
+    determinant = normal[..., 0, 0] * normal[..., 1, 1] - normal[..., 0, 1] ** 2
+    safe = jnp.where(determinant > 0, determinant, 1.0)
+    # The rows of the inverse that give the slope and the ordinate at zero wavelength.
+    slope = jnp.stack([normal[..., 1, 1], -normal[..., 0, 1]], axis=-1) / safe[..., None]
+    level = jnp.stack([-normal[..., 0, 1], normal[..., 0, 0]], axis=-1) / safe[..., None] - mean[..., None] * slope
+    rm, evpa0 = (jnp.sqrt(jnp.einsum("...k,...kl,...l->...", row, middle, row)) for row in (slope, level))
+    return RotationBound(jnp.where(determinant > 0, rm, jnp.inf), jnp.where(determinant > 0, evpa0, jnp.inf))

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from physics import units
-from physics.faraday.bounds import cramer_rao
+from physics.faraday.bounds import noise_part
 from physics.faraday.calibration import EvpaError, evpa_error_of
 from physics.faraday.conventions import polarized_intensity_variance
 from physics.faraday.cube import SkyFrame, StokesCube
@@ -41,7 +41,7 @@ class RotationMap(eqx.Module):
     """Rotation measure, intrinsic EVPA and polarization of each pixel, in the axis order [Dec, RA].
 
     Pixels that are not `valid` hold NaN. `rm_error` and `evpa0_error` include the EVPA calibration, which all pixels
-    share; the errors called noise do not, and are those of differences between pixels.
+    share; the errors called noise do not: they are what noise contributes, and limit differences between pixels.
     """
 
     rm: Float[Array, "y x"]
@@ -168,7 +168,8 @@ def fit_map(
         rm_prior=rm_prior,
         **options,
     )
-    columns = _columns(cube.lambda_squared, fit, intensity, q, u, sigma_q, sigma_u)
+    errors = evpa_error_of(evpa_error)
+    columns = _columns(cube.lambda_squared, fit, (intensity, q, u, sigma_q, sigma_u), band, errors)
     return RotationMap(
         **{name: _image(x, pixels, cube.I.shape[1:]) for name, x in columns.items()},
         intensity=cube.I[0],
@@ -177,7 +178,7 @@ def fit_map(
         frame=cube.frame,
         settings=MapSettings(
             limit,
-            evpa_error_of(evpa_error),
+            errors,
             rm_prior,
             amplitude,
             intensity_threshold,
@@ -222,10 +223,13 @@ def _spectra(image: Array, pixels: HostArray) -> Array:
 
 
 def _columns(
-    lambda_squared: Array, fit: RotationFit, intensity: Array, q: Array, u: Array, sigma_q: Array, sigma_u: Array
+    lambda_squared: Array, fit: RotationFit, spectra: tuple[Array, ...], band: HostArray, errors: EvpaError
 ) -> dict[str, Array]:
+    intensity, q, u, sigma_q, sigma_u = spectra
     along = jnp.sqrt(polarized_intensity_variance(q, u, sigma_u, sigma_q))
-    bound = cramer_rao(lambda_squared, jnp.sqrt(q * q + u * u) / along)
+    membership = jnp.asarray(np.unique(band)[:, None] == band[None, :], q.dtype)
+    signal_to_noise = jnp.sqrt(q * q + u * u) / along
+    noise = noise_part(lambda_squared, signal_to_noise, membership, errors.band, errors.channel)
     L = lambda_squared.astype(q.dtype)
     turn = 2.0 * (fit.evpa0[:, None] + fit.rm[:, None] * L[None, :])
     derotated = q * jnp.cos(turn) + u * jnp.sin(turn)
@@ -233,10 +237,10 @@ def _columns(
     return {
         "rm": fit.rm,
         "rm_error": fit.rm_error,
-        "rm_error_noise": bound.rm,
+        "rm_error_noise": noise.rm,
         "evpa0": fit.evpa0,
         "evpa0_error": fit.evpa0_error,
-        "evpa0_error_noise": bound.evpa0,
+        "evpa0_error_noise": noise.evpa0,
         "polarized_intensity": jnp.sum(weight * derotated, axis=1) / jnp.sum(weight, axis=1),
         "fraction": jnp.sum(weight * intensity * derotated, axis=1) / jnp.sum(weight * intensity**2, axis=1),
         "chi2": fit.chi2,

@@ -6,6 +6,7 @@ import pytest
 
 from physics import faraday
 from physics.faraday import depth
+from physics.faraday.bounds import noise_part
 from physics.faraday.simulate import FOUR_BANDS
 
 BANDS = np.array(FOUR_BANDS)
@@ -25,6 +26,25 @@ def test_bound_is_the_inverse_of_the_fisher_matrix():
     inverse = np.linalg.inv(4.0 * (design * s**2) @ design.T)
     bound = faraday.cramer_rao(jnp.asarray(L), jnp.asarray(s))
     np.testing.assert_allclose([bound.rm, bound.evpa0], np.sqrt(np.diag(inverse)), rtol=1e-9)
+
+
+def test_noise_part_is_that_of_generalised_least_squares():
+    L, s = np.asarray(faraday.lambda_squared(BANDS)), np.linspace(1.0, 60.0, 16)
+    member = (np.arange(4)[:, None] == np.repeat(np.arange(4), 4)).astype(float)
+    noise = np.diag(0.25 / s**2)
+    inverse = np.linalg.inv(noise + 0.09**2 * np.eye(16) + 0.05**2 * member.T @ member)
+    design = np.stack([L, np.ones(16)], axis=1)
+    gain = np.linalg.inv(design.T @ inverse @ design) @ design.T @ inverse
+    expected = np.sqrt(np.diag(gain @ noise @ gain.T))
+    part = noise_part(jnp.asarray(L), jnp.asarray(s), jnp.asarray(member), 0.05, 0.09)
+    np.testing.assert_allclose(part, expected, rtol=1e-9)
+    bound = faraday.cramer_rao(jnp.asarray(L), jnp.asarray(s))
+    np.testing.assert_allclose(
+        noise_part(jnp.asarray(L), jnp.asarray(s), jnp.asarray(member), 0.0, 0.0), bound, rtol=1e-9
+    )
+    assert float(part.rm) > 1.05 * float(bound.rm)
+    alone = noise_part(jnp.asarray(L), jnp.zeros(16).at[3].set(5.0), jnp.asarray(member), 0.05, 0.09)
+    assert alone.rm == alone.evpa0 == jnp.inf
 
 
 def test_bound_is_infinite_when_one_wavelength_is_left():

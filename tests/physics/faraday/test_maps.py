@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from physics import faraday
 from physics.constants import DEGREE, MILLIARCSECOND
 from physics.faraday import simulate
+from physics.faraday.beams import convolved, white_noise_gain
 from physics.faraday.noise import off_source_rms
 
 SIZE = 48
@@ -59,6 +60,20 @@ def test_calibration_errors_are_common_to_the_pixels(calibrated):
     # Angles at zero wavelength differ from the truth by one common angle, too.
     angle = np.asarray(faraday.wrap_angle(maps.evpa0 - source.truth.observed_evpa0))[valid]
     assert angle.std() < np.median(np.asarray(maps.evpa0_error)[valid])
+
+
+def test_noise_errors_are_the_spread_that_more_noise_makes(calibrated):
+    source, maps = calibrated
+    fresh = jax.random.normal(jax.random.key(77), (2, *source.cube.Q.shape))
+    beam = (0.8 * MILLIARCSECOND, 0.6 * MILLIARCSECOND, -10.0 * DEGREE)
+    cell = source.cube.frame.cell
+    extra = 3e-4 * convolved(fresh, beam, cell) / white_noise_gain(beam, cell)
+    changed = (source.cube.Q + extra[0], source.cube.U + extra[1])
+    noisier = faraday.fit_map(eqx.tree_at(lambda c: (c.Q, c.U), source.cube, changed))
+    both = np.asarray(maps.valid & noisier.valid)
+    change = np.asarray(noisier.rm - maps.rm)[both] / np.asarray(maps.rm_error_noise)[both]
+    # Some 15 independent beams.
+    assert change.std() == pytest.approx(1.0, abs=0.3)
 
 
 def test_fraction_and_intensity_are_those_of_the_sky(perfect):
