@@ -24,8 +24,8 @@ def lambda_squared(frequency: Any, bandwidth: Any = None) -> Float[Array, "*chan
     $\langle L \rangle = c^2/(\nu^2 - b^2/4)$.
 
     Args:
-        frequency: centre of each channel, shape (*channel) [Hz].
-        bandwidth: full width of each channel, scalar or shape (*channel) [Hz]; None for the value at the centre.
+        frequency: centre of each channel, any shape [Hz].
+        bandwidth: full width of each channel, a number or one for each channel [Hz]; None for the value at the centre.
 
     Raises:
         UnitsError: a quantity is not a frequency.

@@ -126,7 +126,8 @@ def fit_map(
 
     Args:
         cube: images of one beam.
-        max_rm: largest |RM| searched [rad/m^2]; by default what the channels of a band can follow, at most 40,000.
+        max_rm: largest absolute rotation measure searched [rad/m^2]; by default what the channels of a band can
+            follow, at most 40,000.
         evpa_error: errors of the EVPA zero point; 3 degrees per band and 5 degrees per channel by default.
         rm_prior: as in `fit_rotation`.
         amplitude: "free", because cores change their polarization with frequency; "constant" for one P, "fraction" for

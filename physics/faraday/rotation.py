@@ -74,7 +74,7 @@ def fit_rotation(
         u: Stokes U or U/I, same unit.
         sigma: standard deviation of one real Stokes parameter, an array that broadcasts with `q`, or a pair
             (sigma_q, sigma_u).
-        max_rm: largest |RM| searched [rad/m^2].
+        max_rm: largest absolute rotation measure searched [rad/m^2].
         mask: True where a channel is used, broadcasts with `q`; elsewhere the data may be anything, NaN too.
         band: label of the band of each channel, shape (channel,); by default a new band begins where the frequency
             steps up by more than a tenth. Only used with `evpa_error`.
