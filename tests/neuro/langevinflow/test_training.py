@@ -1,6 +1,9 @@
 import dataclasses
 import json
 import math
+import os
+import subprocess
+import sys
 
 import equinox as eqx
 import jax
@@ -207,3 +210,30 @@ def test_held_out_neurons_of_a_real_recording_are_predicted(observations):
     inputs, target = test.as_inputs()
     rates = lf.predict_rates(run.model, inputs, key=jax.random.key(3))
     assert metrics.bits_per_spike(rates=rates[:, :, 23:], counts=target[:, :, 23:]) > 0.05
+
+
+FOUR_DEVICES = """
+import jax, numpy as np
+from neuro import data, langevinflow as lf
+
+assert jax.device_count() == 4
+trials = data.lorenz(key=jax.random.key(0), conditions=10, trials=6, neurons=8, bins=10, base_hz=20.0)
+sizes = dict(latent_width=12, channels=2, encoder_width=8, hidden_width=12, decoder="mlp", batch_size=16)
+model = lf.LangevinFlow.for_trials(trials, lf.Config(**sizes), key=jax.random.key(1))
+many, one = (
+    lf.fit(model, trials, key=jax.random.key(2), epochs=2, progress=False, devices=devices)
+    for devices in (None, jax.devices()[:1])
+)
+np.testing.assert_allclose(many.history.validation_nll, one.history.validation_nll, rtol=1e-5)
+counts = trials.as_inputs()[0]
+rates = lf.predict_rates(many.model, counts, samples=3, key=jax.random.key(3), chunk_size=16)
+assert len(rates.sharding.device_set) == 4
+alone = lf.predict_rates(one.model, counts, samples=3, key=jax.random.key(3))
+np.testing.assert_allclose(rates, alone, rtol=1e-3)
+"""
+
+
+@pytest.mark.slow
+def test_the_same_calls_on_four_devices():
+    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu"}
+    subprocess.run([sys.executable, "-W", "error", "-c", FOUR_DEVICES], env=environment, check=True, timeout=600)
