@@ -34,11 +34,11 @@ def plot_rotation(
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10.0, 4.6), layout="constrained")
+    figure = Figure(figsize=(10.5, 5.0), layout="constrained")
     left, right = figure.subplots(1, 2, sharex=True, sharey=True)
     ra, dec = (x / MILLIARCSECOND for x in maps.frame.offsets(maps.rm.shape))
-    _colours(figure, left, maps, np.asarray(maps.rm), "rotation measure [rad m$^{-2}$]", "RdBu_r")
-    _colours(figure, right, maps, 100.0 * np.asarray(maps.fraction), "polarization [%]", "viridis")
+    _colours(figure, left, maps, np.asarray(maps.rm), "rotation measure [rad m$^{-2}$]")
+    _colours(figure, right, maps, 100.0 * np.asarray(maps.fraction), "polarization [%]")
     _evpa_ticks(right, maps, ra, dec, ticks)
     left.set_title("Rotation measure")
     right.set_title("EVPA at zero wavelength")
@@ -62,11 +62,13 @@ def _extent(frame: SkyFrame, shape: tuple[int, ...]) -> tuple[float, float, floa
     return ra[0] - half_ra, ra[-1] + half_ra, dec[0] - half_dec, dec[-1] + half_dec
 
 
-def _colours(figure: Any, axes: Any, maps: RotationMap, values: HostArray, label: str, colours: str) -> None:
+def _colours(figure: Any, axes: Any, maps: RotationMap, values: HostArray, label: str) -> None:
     shown = np.ma.masked_invalid(np.where(np.asarray(maps.valid), values, np.nan))
     low, high = np.percentile(shown.compressed(), (1.0, 99.0)) if shown.count() else (0.0, 1.0)
-    if colours == "RdBu_r" and low < 0.0 < high:
-        high = max(high, -low)
+    colours = "viridis"
+    if low < 0.0 < high:
+        # White is zero, so that a change of sign is seen as one.
+        colours, high = "RdBu_r", max(high, -low)
         low = -high
     extent = _extent(maps.frame, values.shape)
     image = axes.imshow(
