@@ -30,7 +30,7 @@ docs: $(VENV)/.installed-docs  ## Build the documentation, tutorials executed, i
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
 
 bench: $(VENV)/.installed-dev  ## Time the kernels at the sizes users have
-	$(BIN)/python -m pytest tests/benchmarks --benchmark-only -m ""
+	$(BIN)/python -m pytest tests/benchmarks --benchmark-only -o addopts=--import-mode=importlib
 
 clean:  ## Remove the environment and everything built
 	rm -rf $(VENV) demo build dist docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks .cache
