@@ -51,10 +51,9 @@ def loss_and_gradient(model, batch, key):
     [
         ({"decoder": "transformer", "scheme": "obabo", "substeps": 2}, {"forward": 2, "held_out": 2}),
         (
-            {"decoder": "linear", "control": "open", "decode": "zvh", "causal": True},
-            {"bins": 1, "neurons": 1, "trials": 1},
+            {"decoder": "linear", "control": "open", "decode": "zvh", "causal": True, "count_transform": "raw"},
+            {"bins": 1, "neurons": 1, "trials": 1, "silent": True},
         ),
-        ({"dtype": "float64", "count_transform": "raw"}, {"silent": True}),
     ],
 )
 def test_loss_and_gradient_are_finite_and_of_the_model_s_dtype(changes, sizes):
@@ -213,15 +212,13 @@ def test_predicted_rates_are_the_mean_over_posterior_draws(small):
     np.testing.assert_allclose(rates[4], np.mean(draws, axis=0), rtol=1e-5)
     chunked = lf.predict_rates(model, counts, samples=3, key=jax.random.key(5), chunk_size=4)
     np.testing.assert_allclose(chunked, rates, rtol=1e-5)
-    first = lf.predict_rates(model, counts[:4], samples=3, key=jax.random.key(5), chunk_size=4)
-    np.testing.assert_allclose(first, rates[:4], rtol=1e-5)
 
 
 def test_rates_follow_the_bin_width(small):
     model, data = small
     still = eqx.tree_at(lambda m: m.decoder.readout.weight, model, jnp.zeros_like(model.decoder.readout.weight))
     wide, narrow = (
-        lf.predict_rates(still, data.as_inputs()[0], samples=1, key=jax.random.key(0), bin_width=width)
+        lf.predict_rates(still, data.as_inputs()[0], samples=3, key=jax.random.key(0), bin_width=width)
         for width in (None, 0.005)
     )
     # The soft cap bends the logarithm a little.

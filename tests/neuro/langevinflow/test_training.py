@@ -14,17 +14,9 @@ from neuro_jaxprs import computed_dtypes
 
 from neuro import data, metrics
 from neuro import langevinflow as lf
+from neuro.langevinflow import training
 from neuro.langevinflow.objective import Batch
-from neuro.langevinflow.training import (
-    TrainState,
-    _decays,
-    _initial,
-    _part,
-    _validate,
-    kl_weight,
-    learning_rate,
-    train_step,
-)
+from neuro.langevinflow.training import _decays, _initial, kl_weight, learning_rate, train_step
 from physics.errors import ConvergenceError, DataFormatError
 
 pytestmark = pytest.mark.usefixtures("relaxed_promotion")
@@ -39,6 +31,7 @@ CONFIG = lf.Config(
     epochs=4,
     learning_rate=1e-2,
     warm_up_steps=5,
+    patience=2,
 )
 
 
@@ -75,22 +68,27 @@ def test_equal_keys_give_equal_runs(run, trials, start):
     np.testing.assert_array_equal(
         *(jax.flatten_util.ravel_pytree(eqx.filter(r.model, eqx.is_array))[0] for r in (run, again))
     )
-    other = lf.fit(start, trials, key=jax.random.key(3), epochs=1, progress=False)
+    other = lf.fit(start, trials, key=jax.random.key(3), progress=False)
     assert other.history.train_nll[0] != run.history.train_nll[0]
 
 
-def test_the_best_model_by_validation_is_kept(trials):
-    wild = dataclasses.replace(CONFIG, learning_rate=0.3, clip_norm=10.0, epochs=8, patience=2)
-    model = lf.LangevinFlow.for_trials(trials, wild, key=jax.random.key(1))
-    run = lf.fit(model, trials, key=jax.random.key(0), progress=False)
-    history = run.history
-    assert len(history) == history.best_epoch + 3 < 8
-    assert min(history.validation_nll) < history.validation_nll[-1]
-    kept, _ = _validate(run.model, _part(model, trials, "val"), jax.random.split(jax.random.key(0), 3)[2], None)
-    assert kept == pytest.approx(min(history.validation_nll), rel=1e-6)
+def test_the_best_model_by_validation_is_kept_and_patience_ends(trials, start, monkeypatch):
+    losses, seen = iter([3.0, 1.0, 2.0, 2.0]), []
+
+    def scripted(model, *_):
+        seen.append(model)
+        return next(losses), 0.0
+
+    monkeypatch.setattr(training, "_validate", scripted)
+    run = lf.fit(start, trials, key=jax.random.key(2), progress=False)
+    assert run.history.validation_nll == (3.0, 1.0, 2.0, 2.0)
+    assert run.history.best_epoch == 1
+    assert run.model is seen[1]
+    losses = iter([1.0, 2.0, 2.0, 0.5])
+    assert len(lf.fit(start, trials, key=jax.random.key(2), progress=False).history) == 3
 
 
-def test_the_step_is_32_bit_throughout_with_64_bit_enabled(trials, start):
+def test_the_step_is_32_bit_throughout_with_64_bit_enabled(run, trials, start):
     assert jnp.result_type(float) == jnp.float64
     state = _initial(start, learning_rate(start.config, 10))
     batch = Batch(trials.counts, trials.mask)
@@ -99,9 +97,7 @@ def test_the_step_is_32_bit_throughout_with_64_bit_enabled(trials, start):
     dtypes = computed_dtypes(traced.jaxpr)
     assert "float32" in dtypes
     assert not dtypes & {"float64", "complex64", "complex128"}
-    after, _ = train_step(state, batch, indices, valid, jax.random.key(0), 10)
-    assert isinstance(after, TrainState)
-    floats = [x for x in jax.tree.leaves(after) if eqx.is_inexact_array(x)]
+    floats = [x for x in jax.tree.leaves(run.model) if eqx.is_inexact_array(x)]
     assert {x.dtype for x in floats} == {np.dtype("float32")}
 
 
@@ -174,7 +170,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(trials, start):
 def test_fast_modes_are_noticed(trials, start):
     fast = eqx.tree_at(lambda m: m.potential.log_omega, start, jnp.full(2, math.log(60.0), jnp.float32))
     with pytest.warns(UserWarning, match="more substeps"):
-        lf.fit(fast, trials, key=jax.random.key(0), epochs=1, progress=False)
+        lf.fit(fast, trials, key=jax.random.key(0), progress=False)
 
 
 def test_wrong_trials_are_named(trials, start):
