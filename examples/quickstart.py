@@ -39,7 +39,8 @@ from neuro import langevinflow as lf  # noqa: E402
 from physics import faraday, files, tdi  # noqa: E402
 
 MISSIONS = (tdi.LISA, tdi.TAIJI, tdi.TIANQIN)
-CHANNELS = ("X", "A", "T", "optimal")
+CHANNELS = {"A": "-", "X": "--", "T": "-", "optimal": "-"}
+"""Line styles: X lies upon A at low frequencies."""
 OUTPUTS = (
     "sensitivity.png",
     "sensitivity.ecsv",
@@ -68,9 +69,9 @@ def sensitivity(folder: Path, *, smoke: bool) -> dict:
     table = QTable({"frequency": physics.units.quantity(frequency, "Hz")})
     summary = {}
     for ax, mission in zip(axes, MISSIONS, strict=True):
-        for channel in CHANNELS:
+        for channel, style in CHANNELS.items():
             curve = tdi.curve(frequency, mission, channel)
-            curve.plot(ax)
+            curve.plot(ax).lines[-1].set_linestyle(style)
             table[f"{mission.name}_{channel}"] = curve.to_quantity()
             best = int(jnp.argmin(curve.asd))
             summary[f"{mission.name}_{channel}"] = {
