@@ -48,11 +48,14 @@ def dollars_to_math(app, what, name, obj, options, lines):  # noqa: ARG001
     text = "\n".join(lines)
 
     def display(match):
-        body = "\n".join("   " + line.strip() for line in match.group(2).strip().splitlines())
-        return f"\n{match.group(1)}.. math::\n\n" + "\n".join(match.group(1) + line for line in body.splitlines()) + "\n"
+        indent = match.group(1)
+        body = (f"{indent}   {line.strip()}" for line in match.group(2).strip().splitlines())
+        return f"\n{indent}.. math::\n\n" + "\n".join(body) + "\n"
 
     text = re.sub(r"^([ \t]*)\$\$(.+?)\$\$", display, text, flags=re.DOTALL | re.MULTILINE)
     text = re.sub(r"(?<!\\)\$([^$]+?)\$", lambda match: f":math:`{' '.join(match.group(1).split())}`", text)
+    # Bars around a word would be a substitution.
+    text = re.sub(r"(?<![`\\|])\|(\w+)\|", r"\\|\1\\|", text)
     lines[:] = text.splitlines()
 
 

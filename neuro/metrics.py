@@ -10,6 +10,8 @@ import numpy as np
 
 from physics.numerics import checks
 
+__all__ = ["bits_per_spike", "gaussian_smoothing", "poisson_nll", "rate_r2"]
+
 RATE_FLOOR = 1e-9
 """Expected count that replaces a predicted zero, so that a spike there costs a finite amount."""
 

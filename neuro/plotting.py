@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+__all__ = ["plot_rates", "plot_scores"]
+
 TRUTH, INFERRED, COUNTS = "0.25", "C3", "0.72"
 
 TICK = 0.08
@@ -43,6 +45,7 @@ def plot_rates(
         ValueError: the shapes of rates and trials differ, or a position does not exist.
     """
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     inferred = checks.nonnegative(np.asarray(rates, float), "rates")
     checks.same_shape(inferred, np.asarray(trials.counts), "rates", "trials.counts")
@@ -50,7 +53,9 @@ def plot_rates(
     chosen = _positions(_spread(trials) if neurons is None else neurons, trials.counts.shape[2], "neurons")
     known = trials.rates is not None
     height = 1.5 * len(chosen) + (1.9 if known else 0.6)
-    figure = Figure(figsize=(2.6 * len(shown) + 1.0, height), layout="constrained")
+    # Room between panels for the time labels at their edges.
+    layout = ConstrainedLayoutEngine(wspace=0.05)
+    figure = Figure(figsize=(2.6 * len(shown) + 1.0, height), layout=layout)
     parts = figure.subfigures(2 if known else 1, 1, squeeze=False, height_ratios=(height - 1.7, 1.7)[: 1 + known])
     rows = parts[0, 0]
     panels = rows.subplots(len(chosen), len(shown), sharex=True, sharey="row", squeeze=False)

@@ -35,6 +35,7 @@ PROMISED = {
     "neuro": {"data", "langevinflow", "metrics", "plotting"},
     "neuro.data": {"SpikeTrials", "lorenz", "read_spike_list"},
     "neuro.metrics": {"bits_per_spike", "rate_r2"},
+    "neuro.plotting": {"plot_rates"},
     "neuro.langevinflow": {"Config", "LangevinFlow", "fit", "load", "predict_rates"},
 }
 LEADING = ["frequency", "det", "channel", "family", "generation", "shift", "method"]
