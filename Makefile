@@ -3,6 +3,10 @@
 SHELL := /bin/sh
 PYTHON ?= python3
 OUT ?= demo
+WORKERS ?= 2
+# Compiled kernels are kept, so that a second run and the examples that the tests start do not compile again.
+export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
+export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0.5
 VENV := .venv
 BIN := $(VENV)/bin
 INPUTS := pyproject.toml constraints.txt
@@ -15,8 +19,8 @@ help:  ## Say what each target does
 demo: $(VENV)/.installed  ## Run the three models once; figures and summary go to demo/
 	$(BIN)/python examples/quickstart.py --out "$(OUT)" --overwrite
 
-test: $(VENV)/.installed-dev  ## Run the test suite
-	$(BIN)/python -m pytest
+test: $(VENV)/.installed-dev  ## Run the test suite, on WORKERS=2 processes
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 slow: $(VENV)/.installed-dev  ## Run the science checks that take minutes
 	$(BIN)/python -m pytest -m slow

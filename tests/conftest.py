@@ -12,8 +12,6 @@ matplotlib.use("Agg")
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
-if "JAX_COMPILATION_CACHE_DIR" in os.environ:
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 REFERENCE = Path(__file__).parent / "reference"
 

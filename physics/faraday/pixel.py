@@ -35,7 +35,7 @@ class RotationFit(eqx.Module):
     """Of q and u, or the factor of the given amplitude; for free amplitudes the weighted mean along the model."""
     amplitude_error: Float[Array, "*pixel"]
     chi2: Float[Array, "*pixel"]
-    """Misfit at the maximum: of Q and U, or of the angles if the amplitude is free."""
+    """Misfit of Q and U at the maximum, or of the angles if the amplitude is free."""
     dof: Float[Array, "*pixel"]
     alias_rm: Float[Array, "*pixel maximum"]
     """Rotation measures of all maxima kept, by descending posterior mass; the first is `rm`."""

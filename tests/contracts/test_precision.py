@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from contracts.jaxprs import dtypes
+from jaxprs import dtypes
 
 from neuro import data
 from neuro import langevinflow as lf

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from neuro_jaxprs import computed_dtypes
+from jaxprs import computed_dtypes
 
 from neuro import data, metrics
 from neuro import langevinflow as lf

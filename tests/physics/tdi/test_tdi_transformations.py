@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jaxprs import dtypes
 
 from physics import tdi
 from physics.constants import SPEED_OF_LIGHT
@@ -125,27 +126,15 @@ def test_more_frequencies_than_a_chunk(monkeypatch):
     np.testing.assert_allclose(tdi.asd(f[:11], tdi.TAIJI, "A"), whole[:11], rtol=1e-14, atol=0)
 
 
-def _dtypes(jaxpr) -> set[str]:
-    found = {str(v.aval.dtype) for eqn in jaxpr.eqns for v in (*eqn.invars, *eqn.outvars) if hasattr(v.aval, "dtype")}
-    for eqn in jaxpr.eqns:
-        for value in eqn.params.values():
-            for inner in value if isinstance(value, tuple | list) else (value,):
-                inner = getattr(inner, "jaxpr", inner)
-                if hasattr(inner, "eqns"):
-                    found |= _dtypes(inner)
-    return found
-
-
 @pytest.mark.parametrize("channel", ["X", "T", "U"])
 def test_no_complex_numbers(channel):
     def everything(f):
         calls = (tdi.response, tdi.noise_psd, tdi.sensitivity, tdi.asd)
         return sum(call(f, tdi.LISA, channel) for call in calls)
 
-    jaxpr = jax.make_jaxpr(jax.value_and_grad(lambda f: everything(f).sum()))(jnp.geomspace(1e-4, 1.0, 3))
-    dtypes = _dtypes(jaxpr.jaxpr)
-    assert "float64" in dtypes
-    assert not any("complex" in dtype for dtype in dtypes)
+    used = dtypes(jax.value_and_grad(lambda f: everything(f).sum()), jnp.geomspace(1e-4, 1.0, 3))
+    assert "float64" in used
+    assert not any("complex" in dtype for dtype in used)
 
 
 def test_float32_frequencies_beside_64_bit():
