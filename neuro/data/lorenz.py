@@ -119,7 +119,7 @@ def lorenz(
     )
 
 
-def lorenz_velocity(state: Float[Array, "3 *batch"]) -> Float[Array, "3 *batch"]:
+def lorenz_velocity(state: Float[Array, " 3 *batch"]) -> Float[Array, " 3 *batch"]:
     """Return the time derivative of (x, y, z) per unit of Lorenz time."""
     x, y, z = state
     return jnp.stack([SIGMA * (y - x), x * (RHO - z) - y, x * y - BETA * z])
@@ -141,7 +141,7 @@ def lorenz_paths(key: PRNGKey, protocol: LorenzProtocol) -> Float[Array, "condit
     return jnp.transpose(path[protocol.burn_in :], (2, 0, 1))
 
 
-def integrate(start: Float[Array, "3 *batch"], dt: float, steps: int, integrator: str) -> Float[Array, "step 3 *batch"]:
+def integrate(start: Float[Array, " 3 *batch"], dt: float, steps: int, integrator: str) -> Float[Array, "step 3 *batch"]:
     """Return the states after each of `steps` steps of Lorenz time `dt`, by "euler" or "rk4"."""
     import diffrax
 

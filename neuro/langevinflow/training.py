@@ -6,6 +6,7 @@ import os
 import time
 import warnings
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import equinox as eqx
 import jax
@@ -22,6 +23,10 @@ from physics.files import replacing
 from physics.numerics import checks, sharding
 from physics.numerics.batching import batches
 from physics.types import PRNGKey
+
+if TYPE_CHECKING:
+    import optax
+    import tqdm
 
 COARSE_ANGLE = 1.35
 """Angle of the fastest mode per step, in radians, at which the step misplaces its frequency by a tenth; a warning then

@@ -42,11 +42,11 @@ class AngleLikelihood(Likelihood):
         expected = self.intensity if self.free else self.shape * nuisance[0]
         return self.weight * self.intensity * expected
 
-    def _combined(self, band_sums: Complex[Array, "b *k"]) -> Complex[Array, "*k"]:
+    def _combined(self, band_sums: Complex[Array, " b *k"]) -> Complex[Array, "*k"]:
         # kappa'_b exp(i arg S_b) without a division by |S_b|, which may vanish.
         return jnp.sum(scaled(band_sums, 1.0 / (1.0 + 4.0 * self.offsets.band_error**2 * modulus(band_sums))), axis=0)
 
-    def _from_sums(self, kappa: Float[Array, " n"], band_sums: Complex[Array, "b *k"]) -> Float[Array, "*k"]:
+    def _from_sums(self, kappa: Float[Array, " n"], band_sums: Complex[Array, " b *k"]) -> Float[Array, "*k"]:
         size = modulus(band_sums)
         parts = [size, widened(size, self.offsets.band_error), modulus(self._combined(band_sums))[None]]
         # One call for all of them: the Bessel functions and their derivatives are most of what there is to compile.

@@ -78,7 +78,7 @@ def baoab_step(
 
 
 def obabo_step(
-    state: LangevinState, noise: Float[Array, "2 *shape"], force: Force, bath: Bath, impulse: Number = 0.0
+    state: LangevinState, noise: Float[Array, " 2 *shape"], force: Force, bath: Bath, impulse: Number = 0.0
 ) -> LangevinState:
     """Return the state after one step O(h/2) B(h/2) A(h) B(h/2) O(h/2), with one force call.
 
