@@ -141,7 +141,9 @@ def lorenz_paths(key: PRNGKey, protocol: LorenzProtocol) -> Float[Array, "condit
     return jnp.transpose(path[protocol.burn_in :], (2, 0, 1))
 
 
-def integrate(start: Float[Array, " 3 *batch"], dt: float, steps: int, integrator: str) -> Float[Array, "step 3 *batch"]:
+def integrate(
+    start: Float[Array, " 3 *batch"], dt: float, steps: int, integrator: str
+) -> Float[Array, "step 3 *batch"]:
     """Return the states after each of `steps` steps of Lorenz time `dt`, by "euler" or "rk4"."""
     import diffrax
 
