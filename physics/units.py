@@ -52,21 +52,41 @@ def array(x: Any, unit: str, name: str) -> Array:
 
     Raises:
         UnitsError: the quantity has another dimension.
-        ValueError: `x` is not real and numeric.
+        ValueError: `x` is not real and numeric, is masked, or is half precision.
     """
     plain = value(x, unit, name)
-    expected = f"{name}: expected a number or an array of numbers in {unit}"
-    on_device = any(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(plain))
+    expected = f"{name}: expected a number or an array of numbers in {unit or 'no unit'}"
+    on_device = isinstance(plain, jax.Array) or any(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(plain))
     try:
-        kind = None if on_device else np.asarray(plain).dtype.kind
-    except ValueError as error:
+        dtype = None if on_device else np.asarray(plain).dtype
+    except (TypeError, ValueError) as error:
         raise ValueError(f"{expected}, got {plain!r}") from error
-    if kind is not None and kind not in "fiu":
+    if dtype is not None and (dtype.kind not in "fiu" or isinstance(plain, np.ma.MaskedArray)):
         raise ValueError(f"{expected}, got {plain!r}")
-    result = jnp.asarray(plain)
+    result = jnp.asarray(plain if dtype is None or dtype.itemsize <= 8 else np.asarray(plain, float))
     if not (jnp.issubdtype(result.dtype, jnp.floating) or jnp.issubdtype(result.dtype, jnp.integer)):
         raise ValueError(f"{expected}, got an array of {result.dtype}")
+    if jnp.issubdtype(result.dtype, jnp.floating) and jnp.finfo(result.dtype).bits < 32:
+        raise ValueError(f"{expected} of at least 32 bits, got an array of {result.dtype}")
     return result if jnp.issubdtype(result.dtype, jnp.floating) else result.astype(float)
+
+
+def number(x: Any, unit: str, name: str) -> float:
+    """Return `x` in `unit` as one finite Python float; see `value`.
+
+    Raises:
+        UnitsError: the quantity has another dimension.
+        ValueError: `x` is not one finite real number.
+    """
+    plain = value(x, unit, name)
+    expected = f"{name}: expected one finite number in {unit or 'no unit'}"
+    try:
+        scalar = np.asarray(plain)
+    except (TypeError, ValueError, jax.errors.TracerArrayConversionError) as error:
+        raise ValueError(f"{expected}, got {plain!r}") from error
+    if scalar.shape != () or scalar.dtype.kind not in "fiu" or not np.isfinite(scalar):
+        raise ValueError(f"{expected}, got {plain!r}")
+    return float(scalar)
 
 
 def quantity(x: Any, unit: str) -> "Quantity":

@@ -32,10 +32,41 @@ def test_array_keeps_single_precision():
     assert units.array(np.ones(2, np.float32), "Hz", "frequency").dtype == jnp.float32
 
 
-@pytest.mark.parametrize("x", ["fast", [None], ["a"], object(), True, [[1.0], [1.0, 2.0]]])
+@pytest.mark.parametrize(
+    "x",
+    [
+        "fast",
+        None,
+        [None],
+        ["a"],
+        object(),
+        True,
+        1j,
+        [[1.0], [1.0, 2.0]],
+        [1.0 * u.Hz, 2.0 * u.mHz],
+        np.ma.masked_array([1.0, 2.0], [False, True]),
+        np.ones(2, np.float16),
+        jnp.ones(2, jnp.complex64),
+    ],
+)
 def test_array_refuses_what_is_not_numeric(x):
     with pytest.raises(ValueError, match="frequency: expected"):
         units.array(x, "Hz", "frequency")
+
+
+def test_extended_precision_becomes_double():
+    assert units.array(np.ones(2, np.longdouble), "Hz", "frequency").dtype == jnp.float64
+
+
+def test_number_is_one_finite_float():
+    assert units.number(3.0 * u.GHz, "Hz", "frequency") == 3e9
+    assert isinstance(units.number(np.int64(3), "Hz", "frequency"), float)
+    assert units.number(jnp.asarray(2.5), "", "x") == 2.5
+    for bad in ("a", None, [1.0], np.nan, np.inf, True, 1j, jnp.ones(2)):
+        with pytest.raises(ValueError, match=r"max_rm: expected one finite number in rad/m2, got"):
+            units.number(bad, "rad/m2", "max_rm")
+    with pytest.raises(UnitsError, match="max_rm"):
+        units.number(1 * u.m, "rad/m2", "max_rm")
 
 
 def test_quantity_round_trip():
