@@ -180,6 +180,20 @@ def environment() -> dict:
     }
 
 
+def check_output(out: Path, *, overwrite: bool) -> None:
+    """Raise an error now if the results could not be written in the end; makes nothing."""
+    present = [name for name in OUTPUTS if (out / name).exists()]
+    if present and not overwrite:
+        raise FileExistsError(f"--out {out} holds {', '.join(present)} already; pass --overwrite to replace them")
+    nearest = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
+    if not nearest.is_dir():
+        raise NotADirectoryError(f"--out {out}: {nearest} is not a folder")
+    try:
+        tempfile.TemporaryFile(dir=nearest).close()
+    except OSError as error:
+        raise PermissionError(f"--out {out}: cannot write to {nearest}: {error.strerror}") from error
+
+
 def publish(folder: Path, out: Path, *, overwrite: bool) -> None:
     """Move complete results to `out`, each under its own name at once."""
     out.mkdir(parents=True, exist_ok=True)
@@ -190,12 +204,8 @@ def publish(folder: Path, out: Path, *, overwrite: bool) -> None:
 
 def main() -> None:
     args = arguments()
-    present = [name for name in OUTPUTS if (args.out / name).exists()]
-    if args.out.exists() and not args.out.is_dir():
-        raise NotADirectoryError(f"--out {args.out} is not a directory")
-    if present and not args.overwrite:
-        raise FileExistsError(f"{args.out} holds {', '.join(present)} already; pass --overwrite to replace them")
-    # Both inputs are read before anything is computed, so that a bad one is known at once.
+    # The output folder is tried and both inputs are read before the work, so that a bad one is known at once.
+    check_output(args.out, overwrite=args.overwrite)
     cube, truth = read_stokes(args.stokes, args.seed)
     trials = read_trials(args.spikes, args.seed, smoke=args.smoke)
     started = time.perf_counter()

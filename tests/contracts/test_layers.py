@@ -3,6 +3,8 @@
 numerics  <-  tdi, faraday, langevinflow  <-  io, plotting  <-  examples, docs
 """
 
+import re
+
 import pytest
 from contracts.tree import ROOT, calls, imports, module_name, sources
 
@@ -82,11 +84,27 @@ def test_no_pickle_no_eval_no_print_no_global_configuration(path):
 
 @pytest.mark.parametrize(("room", "folder"), ROOMS.items())
 def test_every_room_uses_the_shared_floor(room, folder):
+    """Sharding is inside the batching; test_precision runs every room on four devices."""
     used = set().union(*(own(path) for path in sources(folder)))
-    wanted = {"physics.numerics.checks"}
-    if room != "neuro.data":
-        wanted |= {"physics.numerics.batching"}
+    wanted = {"physics.numerics.checks", "physics.numerics.batching"}
     assert wanted <= used, f"{room} does not use {sorted(wanted - used)}"
+
+
+def test_the_architecture_page_tells_who_imports_what():
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    section = page[page.index("## Numerics") :].splitlines()
+    rows = [line.split("|")[1:4] for line in section if line.startswith("| `")]
+    told = {row[0].strip(" `"): set(re.findall(r"`(\w+)`", row[2])) for row in rows}
+    real = {
+        path.stem: {
+            room.split(".")[-1]
+            for room, folder in ROOMS.items()
+            if any(f"physics.numerics.{path.stem}" in own(source) for source in sources(folder))
+        }
+        for path in sources("physics/numerics")
+        if path.stem != "__init__"
+    }
+    assert told == real
 
 
 def test_nothing_ships_beside_the_two_packages():

@@ -59,7 +59,7 @@ def write_image(path, values, stokes, frequency, **changes):
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
-    """A folder of six images of a small simulated source, at two frequencies."""
+    """A folder of images of a small simulated source, at four frequencies."""
     folder = tmp_path_factory.mktemp("stokes")
     cube = faraday.simulate.small_source(key=jax.random.key(0), size=32, evpa_error=None).cube
     for channel in (0, 4, 8, 12):
@@ -168,6 +168,16 @@ def test_bad_input_is_named_and_leaves_nothing(tmp_path, case):
     for word in words:
         assert word in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("place", ["file.txt", "file.txt/below", "/proc/nowhere/below"])
+def test_an_output_folder_that_cannot_be_made_is_known_before_the_work(tmp_path, place):
+    (tmp_path / "file.txt").touch()
+    done = quickstart("--out", tmp_path / place)
+    assert done.returncode == 1
+    assert done.stderr.startswith("quickstart: ")
+    assert "--out" in done.stderr
+    assert "LangevinFlow" not in done.stderr
 
 
 @pytest.mark.slow
