@@ -9,9 +9,10 @@ export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0.5
 VENV := .venv
 BIN := $(VENV)/bin
-INPUTS := pyproject.toml constraints.txt
+CONSTRAINTS := constraints.txt
+INPUTS := pyproject.toml $(CONSTRAINTS)
 
-.PHONY: help demo test slow lint docs bench clean
+.PHONY: help demo test slow lowest lint docs bench clean
 
 help:  ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
@@ -25,6 +26,10 @@ test: $(VENV)/.installed-dev  ## Run the test suite, on WORKERS=2 processes
 slow: $(VENV)/.installed-dev  ## Run the science checks that take minutes
 	$(BIN)/python -m pytest -m slow
 
+lowest:  ## Run the test suite with the lowest versions that are declared, in .venv-lowest
+	$(MAKE) VENV=.venv-lowest CONSTRAINTS=constraints-lowest.txt .venv-lowest/.installed-dev
+	.venv-lowest/bin/python -m pytest -n $(WORKERS) --dist loadfile -o filterwarnings=default
+
 lint: $(VENV)/.installed-dev  ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -37,7 +42,7 @@ bench: $(VENV)/.installed-dev  ## Time the kernels at the sizes users have
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-only -o addopts=--import-mode=importlib
 
 clean:  ## Remove the environment and everything built
-	rm -rf $(VENV) demo build dist docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks .cache
+	rm -rf $(VENV) .venv-lowest demo build dist docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks .cache
 
 # uv makes the environment where it happens to be there; otherwise venv and pip do.
 $(VENV)/bin/python:
@@ -49,8 +54,8 @@ $(VENV)/bin/python:
 
 define install
 	@echo "Installing physneuro$(1) into $(VENV) ..."
-	@if command -v uv >/dev/null 2>&1; then uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.$(1)'; \
-	else $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.$(1)'; fi
+	@if command -v uv >/dev/null 2>&1; then uv pip install --quiet --python $(BIN)/python -c $(CONSTRAINTS) -e '.$(1)'; \
+	else $(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.$(1)'; fi
 	@touch $@
 endef
 
