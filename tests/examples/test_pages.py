@@ -1,0 +1,44 @@
+"""The code that README and the how-to pages show, run as shown."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def shown(page):
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    assert blocks, f"{page} shows no code"
+    return "\n".join(blocks)
+
+
+def run(code, folder):
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False, timeout=600
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_readme(tmp_path):
+    score = float(run(shown("README.md"), tmp_path).split()[-1])
+    assert score > 0.7
+    assert (tmp_path / "rotation.fits").exists()
+
+
+@pytest.mark.slow
+def test_own_spikes(tmp_path):
+    rng = np.random.default_rng(0)
+    count = 6000
+    neurons, trials = rng.integers(0, 8, count), rng.integers(0, 30, count)
+    np.savez(tmp_path / "my-spikes.npz", spiketimes=rng.uniform(0, 200, count), neuron_ids=neurons, trial_ids=trials)
+    bits = float(run(shown("docs/how-to/own-spikes.md"), tmp_path).split()[-1])
+    # Spikes without any structure: nothing to predict but the mean.
+    assert -0.2 < bits < 0.05
+    assert (tmp_path / "model.eqx").exists()
