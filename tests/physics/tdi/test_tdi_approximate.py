@@ -62,9 +62,9 @@ def test_noise_is_not_approximated():
 
 def test_approximate_gradients_are_finite():
     f = jnp.asarray(np.array([1e-6, 0.5, 1.9999, 2.0, 2.9999, 3.0, np.pi, 2.0 * np.pi, 500.0]) * TURN)
-    for channel in ("X", "T"):
-        slope = jax.jit(jax.vmap(jax.grad(lambda f, c=channel: jnp.log(tdi.asd(f, WHITE, c, method="approximate")))))(f)
-        assert np.all(np.isfinite(slope))
+    # The optimum holds both functions.
+    slope = jax.jit(jax.vmap(jax.grad(lambda f: jnp.log(tdi.asd(f, WHITE, "optimal", method="approximate")))))(f)
+    assert np.all(np.isfinite(slope))
 
 
 @pytest.mark.parametrize(("channel", "family"), [s for s in SENSITIVITIES if s[1] != "beacon"])

@@ -173,7 +173,7 @@ def test_gradient_of_an_snr_with_respect_to_the_design(wave):
     def log_snr(logs):
         noise = dataclasses.replace(tdi.LISA.noise, displacement=15e-12 * jnp.exp(logs[1]))
         det = tdi.Detector(2.5e9 * jnp.exp(logs[0]), noise)
-        return jnp.log(tdi.snr(F, wave, wave, det, foreground=GALAXY))
+        return jnp.log(tdi.snr(F, wave, wave, det, "A", foreground=GALAXY))
 
     log_snr = jax.jit(log_snr)
     slope = jax.jit(jax.grad(log_snr))(jnp.zeros(2))
@@ -211,7 +211,7 @@ def test_gradient_of_an_snr_with_respect_to_the_design(wave):
         (
             lambda: tdi.fisher_information(F, tdi.LISA, duration=1.0, parameters=("arm",)),
             ValueError,
-            "parameters: expected one of 'arm_length'.*got 'arm'",
+            r"parameters: expected one of 'arm_length'.*got 'arm'",
         ),
         (
             lambda: tdi.fisher_information(F, tdi.LISA, duration=1.0, parameters=()),
