@@ -14,6 +14,9 @@ ASTRONOMICAL_UNIT = 149597870700.0
 PARSEC = 648000.0 / math.pi * ASTRONOMICAL_UNIT
 """Parsec [m]; exact (IAU 2015 Resolution B2)."""
 
+SOLAR_MASS_PARAMETER = 1.3271244e20
+"""Nominal solar mass parameter GM [m^3 s^-2]; exact (IAU 2015 Resolution B3)."""
+
 DEGREE = math.pi / 180.0
 """Degree [rad]."""
 

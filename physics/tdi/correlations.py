@@ -78,7 +78,7 @@ def link_correlations(x: Float[Array, ""]) -> LinkCorrelations:
     Source: derived in docs/theory/tdi.md.
     """
     below = x < CORRELATION_SWITCH
-    near, far = _branches(x, CORRELATION_SWITCH)
+    near, far = branches(x, CORRELATION_SWITCH)
     pairs = zip(
         _series_correlations(near), _closed_correlations(phase(far), special.integral_differences(far)), strict=True
     )
@@ -96,22 +96,27 @@ def response_functions(at: Phase) -> ResponseFunctions:
     x = at.x
     # Below the switch the closed forms must see an x that they can stand; that it is not the x of the sine and cosine
     # does not matter, because the result is not used there.
-    near, far = _branches(x, ORTHOGONAL_SWITCH)
-    links = _closed_correlations(at._replace(x=far), special.integral_differences(x))
-    orthogonal = (
+    near, far = branches(x, ORTHOGONAL_SWITCH)
+    closed = from_integrals(at._replace(x=far), special.integral_differences(x))
+    below, _ = branches(x, SYMMETRIC_SWITCH)
+    return ResponseFunctions(
+        jnp.where(x < ORTHOGONAL_SWITCH, _even_series(taylor.ORTHOGONAL, near), closed.orthogonal / far**2),
+        jnp.where(x < SYMMETRIC_SWITCH, _even_series(taylor.SYMMETRIC, below), closed.symmetric / far**6),
+    )
+
+
+def from_integrals(at: Phase, integrals: special.IntegralDifferences) -> ResponseFunctions:
+    """Return r and R_z themselves from the closed forms of the links, for x that is not small."""
+    links = _closed_correlations(at, integrals)
+    return ResponseFunctions(
         (2.0 + at.cosine) * (links.same - links.chain_real)
         + (1.0 + 2.0 * at.cosine) * (links.reversed - links.adjacent)
-        - 3.0 * at.sine * links.chain_imag
-    )
-    symmetric = 6.0 * (links.same - links.reversed - 2.0 * links.adjacent + 2.0 * links.chain_real)
-    below, _ = _branches(x, SYMMETRIC_SWITCH)
-    return ResponseFunctions(
-        jnp.where(x < ORTHOGONAL_SWITCH, _even_series(taylor.ORTHOGONAL, near), orthogonal / far**2),
-        jnp.where(x < SYMMETRIC_SWITCH, _even_series(taylor.SYMMETRIC, below), symmetric / far**6),
+        - 3.0 * at.sine * links.chain_imag,
+        6.0 * (links.same - links.reversed - 2.0 * links.adjacent + 2.0 * links.chain_real),
     )
 
 
-def _branches(x: Float[Array, ""], switch: float) -> tuple[Float[Array, ""], Float[Array, ""]]:
+def branches(x: Float[Array, ""], switch: float) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """Return x for the branches below and above `switch`, each safe in value and gradient where it is not used."""
     below = x < switch
     return jnp.where(below, x, switch), jnp.where(below, switch, x)

@@ -10,6 +10,7 @@ from physics import units
 from physics.numerics import checks
 from physics.tdi.channels import combination
 from physics.tdi.detector import Detector
+from physics.tdi.foregrounds import Foreground
 from physics.tdi.spectra import asd
 from physics.types import Real
 
@@ -30,6 +31,9 @@ class SensitivityCurve(eqx.Module):
     family: str = eqx.field(static=True)
     generation: int = eqx.field(static=True)
     polarization: str = eqx.field(static=True)
+    method: str = eqx.field(static=True, default="exact")
+    foreground: Foreground | None = None
+    """What is added to S_n of the instrument, if anything."""
 
     @property
     def units(self) -> str:
@@ -45,7 +49,15 @@ class SensitivityCurve(eqx.Module):
     @property
     def label(self) -> str:
         """Detector and channel, for a legend; with the family where the sensitivity depends on it."""
-        return f"{self.detector.name} {self.family if self.channel == 'single' else self.channel}"
+        name = f"{self.detector.name} {self.family if self.channel == 'single' else self.channel}"
+        return name if self.foreground is None else f"{name}, {self.foreground_label}"
+
+    @property
+    def foreground_label(self) -> str:
+        """The foreground and its observation time, or its callable's name, or "none"."""
+        if self.foreground is None:
+            return "none"
+        return getattr(self.foreground, "label", "with foreground")
 
     def to_quantity(self) -> "Quantity":
         """Return `asd` as an astropy quantity."""
@@ -87,6 +99,7 @@ def curve(
     shift: int | None = None,
     method: str = "exact",
     polarization: str = "sum",
+    foreground: Foreground | None = None,
 ) -> SensitivityCurve:
     """Return the `SensitivityCurve` sqrt(S_n) [Hz^-1/2] of a channel; works in float32 like `asd`.
 
@@ -99,6 +112,7 @@ def curve(
         shift: as in `response`.
         method: as in `response`.
         polarization: as in `sensitivity`.
+        foreground: as in `asd`.
 
     Raises:
         ValueError: `frequency` has not one axis; or as in `asd`.
@@ -117,5 +131,8 @@ def curve(
         shift=shift,
         method=method,
         polarization=polarization,
+        foreground=foreground,
     )
-    return SensitivityCurve(points, density, det, channel, chosen.family, chosen.generation, polarization)
+    return SensitivityCurve(
+        points, density, det, channel, chosen.family, chosen.generation, polarization, method, foreground
+    )

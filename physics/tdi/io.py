@@ -7,6 +7,7 @@ import numpy as np
 
 from physics import files
 from physics.tdi.detector import Detector
+from physics.tdi.foregrounds import Foreground, GalacticForeground
 from physics.tdi.noise import KneeShape, TabulatedShape
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ def write_curve(curve: "SensitivityCurve", path: str | os.PathLike[str], *, over
             "generation": curve.generation,
             "polarization": curve.polarization,
             "convention": curve.convention,
+            "method": curve.method,
+            "foreground": _describe_foreground(curve.foreground),
         },
     )
     with files.replacing(path, overwrite=overwrite) as temporary:
@@ -61,4 +64,22 @@ def _describe_shape(shape: Any) -> Any:
         return " ".join(f"[1 + (f/{float(knee):g} Hz)^{exponent}]" for knee, exponent in factors)
     if isinstance(shape, TabulatedShape):
         return {"frequency_Hz": np.asarray(shape.frequency).tolist(), "factor": np.asarray(shape.factor).tolist()}
-    return f"callable {getattr(shape, '__qualname__', type(shape).__qualname__)}"
+    return _callable(shape)
+
+
+def _describe_foreground(foreground: Foreground | None) -> Any:
+    if foreground is None:
+        return "none"
+    if isinstance(foreground, GalacticForeground):
+        return {
+            "name": foreground.name,
+            "duration_s": foreground.duration,
+            "source": foreground.source,
+            "instrument": foreground.instrument,
+            "outside": foreground.outside,
+        }
+    return _callable(foreground)
+
+
+def _callable(function: Any) -> str:
+    return f"callable {getattr(function, '__qualname__', type(function).__qualname__)}"

@@ -9,7 +9,8 @@ The powers of x are taken out by hand, so that one kernel serves float64 and flo
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -20,6 +21,9 @@ from physics.tdi.correlations import Phase, ResponseFunctions, phase, response_f
 from physics.tdi.noise import STRAIN_SCALE, InstrumentNoise, StrainNoise, strain_noise
 
 TWO_PI = 2.0 * math.pi
+
+Signal: TypeAlias = Callable[[Phase], ResponseFunctions]
+"""How r and R_z are evaluated: exactly, or in elementary functions."""
 
 
 class NoiseFunctions(NamedTuple):
@@ -56,10 +60,12 @@ def noise_functions(at: Phase, noise: StrainNoise) -> NoiseFunctions:
     )
 
 
-def response(x: Float[Array, ""], shift: Float[Array, ""], spectrum: tuple[str, str]) -> Float[Array, ""]:
+def response(
+    x: Float[Array, ""], shift: Float[Array, ""], spectrum: tuple[str, str], functions: Signal = response_functions
+) -> Float[Array, ""]:
     """Return the response of one channel, summed over polarizations; see `physics.tdi.channels` for the table."""
     at = phase(x)
-    signal = response_functions(at)
+    signal = functions(at)
     combined = _combine(at, spectrum, x**2 * signal.orthogonal, x**6 * signal.symmetric)
     return generation_factor(x, shift) * combined
 
@@ -95,7 +101,11 @@ def _combine(
 
 
 def scaled_sensitivity(
-    frequency: Float[Array, ""], arm_length: Float[Array, ""], noise: InstrumentNoise, ratio: tuple[str, str]
+    frequency: Float[Array, ""],
+    arm_length: Float[Array, ""],
+    noise: InstrumentNoise,
+    ratio: tuple[str, str],
+    functions: Signal = response_functions,
 ) -> ScaledSensitivity:
     r"""Return PSD/R of one channel with every common zero divided out; it depends on the family of "single" only.
 
@@ -108,7 +118,7 @@ def scaled_sensitivity(
     x = dimensionless(frequency, arm_length)
     at = phase(x)
     noises = noise_functions(at, strain_noise(frequency, arm_length, noise))
-    return _ratio(at, ratio, noises, response_functions(at))
+    return _ratio(at, ratio, noises, functions(at))
 
 
 def _ratio(at: Phase, ratio: tuple[str, str], noises: NoiseFunctions, signal: ResponseFunctions) -> ScaledSensitivity:
@@ -129,16 +139,24 @@ def _ratio(at: Phase, ratio: tuple[str, str], noises: NoiseFunctions, signal: Re
 
 
 def sensitivity(
-    frequency: Float[Array, ""], arm_length: Float[Array, ""], noise: InstrumentNoise, ratio: tuple[str, str]
+    frequency: Float[Array, ""],
+    arm_length: Float[Array, ""],
+    noise: InstrumentNoise,
+    ratio: tuple[str, str],
+    functions: Signal = response_functions,
 ) -> Float[Array, ""]:
     """Return the sensitivity PSD/R [1/Hz] of one channel, polarizations summed."""
-    scaled = scaled_sensitivity(frequency, arm_length, noise, ratio)
+    scaled = scaled_sensitivity(frequency, arm_length, noise, ratio, functions)
     return STRAIN_SCALE**2 * scaled.ratio / dimensionless(frequency, arm_length) ** (2 * scaled.power)
 
 
 def amplitude(
-    frequency: Float[Array, ""], arm_length: Float[Array, ""], noise: InstrumentNoise, ratio: tuple[str, str]
+    frequency: Float[Array, ""],
+    arm_length: Float[Array, ""],
+    noise: InstrumentNoise,
+    ratio: tuple[str, str],
+    functions: Signal = response_functions,
 ) -> Float[Array, ""]:
     """Return the square root [Hz^-1/2] of `sensitivity`, without its square in between: float32 holds it."""
-    scaled = scaled_sensitivity(frequency, arm_length, noise, ratio)
+    scaled = scaled_sensitivity(frequency, arm_length, noise, ratio, functions)
     return STRAIN_SCALE * (jnp.sqrt(scaled.ratio) / dimensionless(frequency, arm_length) ** scaled.power)

@@ -7,6 +7,7 @@ from astropy import units as u
 from astropy.table import QTable
 
 from physics import tdi
+from physics.constants import JULIAN_YEAR
 
 F = np.geomspace(1e-4, 1.0, 41)
 
@@ -78,5 +79,34 @@ def test_figure(curve):
         assert "polarizations summed" in ax.get_ylabel()
         assert [line.get_label() for line in ax.lines] == ["LISA A", "Taiji relay"]
         np.testing.assert_array_equal(ax.lines[0].get_ydata(), curve.asd)
+    finally:
+        plt.close(ax.figure)
+
+
+@pytest.mark.parametrize("foreground", [None, tdi.galactic_foreground("robson19", JULIAN_YEAR)])
+def test_figure_of_all_families(foreground):
+    det = tdi.LISA
+    ax = tdi.plot_families(det, F, foreground=foreground, polarization="average")
+    try:
+        labels = [text.get_text() for text in ax.get_legend().get_texts()]
+        assert len(labels) == len(set(labels)) == 7
+        marks = tdi.characteristic_frequencies(det)
+        lines = {round(float(line.get_xdata()[0]), 6) for line in ax.lines if len(line.get_xdata()) == 2}
+        assert lines == {round(float(marks.f_n), 6), round(float(marks.f_t), 6)}
+        written = {text.get_text().strip() for text in ax.texts}
+        assert written == {"$f_n$", "$f_t$", "acceleration noise", "flat", "response falls"}
+        assert "polarizations averaged" in ax.get_ylabel()
+        assert ("robson19" in ax.get_title()) == (foreground is not None)
+        lower, upper = ax.get_ylim()
+        assert all(np.any((line.get_ydata() > lower) & (line.get_ydata() < upper)) for line in ax.lines[:7])
+    finally:
+        plt.close(ax.figure)
+
+
+def test_figure_of_all_families_in_a_narrow_band():
+    ax = tdi.plot_families(tdi.LISA, np.geomspace(5e-3, 2e-2, 41))
+    try:
+        assert "flat" in {text.get_text() for text in ax.texts}
+        assert "$f_n$" not in {text.get_text().strip() for text in ax.texts}
     finally:
         plt.close(ax.figure)
