@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 from physics import units
 from physics.numerics import checks
 from physics.tdi.channels import combination
+from physics.tdi.combinations import Combination
 from physics.tdi.detector import Detector
 from physics.tdi.spectra import asd
 from physics.types import Real
@@ -28,7 +29,9 @@ class SensitivityCurve(eqx.Module):
     detector: Detector
     channel: str = eqx.field(static=True)
     family: str = eqx.field(static=True)
+    """empty for a `Combination` of one's own"""
     generation: int = eqx.field(static=True)
+    """1 or 2; 0 for a `Combination` of one's own"""
     polarization: str = eqx.field(static=True)
 
     @property
@@ -80,7 +83,7 @@ class SensitivityCurve(eqx.Module):
 def curve(
     frequency: Real,
     det: Detector,
-    channel: str = "X",
+    channel: str | Combination = "X",
     *,
     family: str | None = None,
     generation: int = 2,
@@ -107,7 +110,6 @@ def curve(
     points = checks.nonempty(units.array(frequency, "Hz", "frequency"), "frequency")
     if points.ndim != 1:
         raise ValueError(f"frequency: expected one axis for a curve, got shape {points.shape}")
-    chosen = combination(channel, family, generation, shift)
     density = asd(
         points,
         det,
@@ -118,4 +120,7 @@ def curve(
         method=method,
         polarization=polarization,
     )
+    if isinstance(channel, Combination):
+        return SensitivityCurve(points, density, det, channel.name, "", 0, polarization)
+    chosen = combination(channel, family, generation, shift)
     return SensitivityCurve(points, density, det, channel, chosen.family, chosen.generation, polarization)
