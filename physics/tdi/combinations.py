@@ -69,7 +69,7 @@ class Combination:
     """(link, delays, coefficient), without repetitions and zeros, in a fixed order."""
     name: str = field(compare=False)
 
-    def __init__(self, coefficients: Mapping[str, Mapping[str, float]], name: str = "combination") -> None:
+    def __init__(self, coefficients: Mapping[str, Mapping[str, float | int]], name: str = "combination") -> None:
         terms = [
             (checks.one_of(link, LINKS, "link"), word(delays), _number(value, link))
             for link, polynomial in coefficients.items()
@@ -135,14 +135,14 @@ class Combination:
     def __neg__(self) -> "Combination":
         return -1.0 * self
 
-    def __mul__(self, factor: float) -> "Combination":
+    def __mul__(self, factor: float | int) -> "Combination":
         return Combination.of_terms(
             [(link, delays, value * _number(factor, "factor")) for link, delays, value in self.terms], self.name
         )
 
     __rmul__ = __mul__
 
-    def __truediv__(self, divisor: float) -> "Combination":
+    def __truediv__(self, divisor: float | int) -> "Combination":
         return self * (1.0 / divisor)
 
     def __str__(self) -> str:
@@ -170,7 +170,7 @@ def link(name: str) -> Combination:
     return Combination({name: {"": 1.0}}, f"eta{name}")
 
 
-def _number(value: float, name: str) -> float:
+def _number(value: float | int, name: str) -> float:
     result = float(value)
     if result - result != 0.0:
         raise ValueError(f"coefficients of {name}: expected finite numbers, got {value}")

@@ -116,7 +116,7 @@ def _phase(frequency: Frequencies, arms: Any) -> np.ndarray | None:
     if checks.is_traced(frequency, arms):
         return None
     points = np.asarray(frequency)
-    phase = 2.0 * np.pi / SPEED_OF_LIGHT * max(float(arm) for arm in arms) * points
+    phase = np.asarray(2.0 * math.pi / SPEED_OF_LIGHT * max(float(arm) for arm in arms) * points)
     sky.check_phase(phase, points)
     return phase
 
