@@ -42,7 +42,7 @@ def response_covariance(
         polarization: "sum" or "average".
 
     Returns:
-        Hermitian matrices of shape (*frequency, channel, channel), complex128.
+        Hermitian matrices of shape `(*frequency, channel, channel)`, complex128.
 
     Raises:
         PrecisionError: 64-bit is not enabled.
@@ -82,7 +82,7 @@ def noise_covariance(
         part: "all", or the "acceleration" or "displacement" noise alone.
 
     Returns:
-        Hermitian matrices of shape (*frequency, channel, channel), complex128.
+        Hermitian matrices of shape `(*frequency, channel, channel)`, complex128.
 
     Raises:
         PrecisionError: 64-bit is not enabled.

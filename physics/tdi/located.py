@@ -51,7 +51,7 @@ def antenna_pattern(
     north on the sky, (w, n, k) is right-handed. The polarization angle psi turns p = w cos psi + n sin psi and
     q = n cos psi - w sin psi; then h_ij = h+ (p_i p_j - q_i q_j) + hx (p_i q_j + q_i p_j). h+ and hx are those at the
     origin of the ecliptic coordinates, with Fourier transforms of kernel exp(-2 pi i f t). The average of
-    |F+|^2 + |Fx|^2 over the sky is `response`.
+    $|F_+|^2 + |F_\times|^2$ over the sky is `response`.
 
     In the frame of the constellation the spacecraft lie in the plane z = 0 with their mean at the origin, 1 on the
     positive x axis and 1 -> 2 -> 3 counter-clockwise about z. The spacecraft are taken to be at rest.
