@@ -4,13 +4,18 @@
 `curve` returns a `SensitivityCurve` that can be written and plotted. `LISA`, `TAIJI` and `TIANQIN` are presets.
 `galactic_foreground` is noise that any of them take; `snr`, `horizon_distance`, `background_snr` and
 `power_law_sensitivity` say what a detector hears, `fisher_information` what data say about the detector.
+`LightPath` and `Combination` are the algebra of delayed links; `method="numerical"` takes any combination and any arms.
 """
 
 from typing import Any
 
 from physics.tdi.backgrounds import PowerLawSensitivity, background_snr, energy_density, power_law_sensitivity
+from physics.tdi.closure import Closure, LightTimes, closure, light_time_residual
+from physics.tdi.combinations import Combination, link
+from physics.tdi.covariances import noise_covariance, response_covariance
 from physics.tdi.curves import SensitivityCurve, curve
 from physics.tdi.detector import LISA, TAIJI, TIANQIN, Detector
+from physics.tdi.families import combination
 from physics.tdi.fisher import FisherInformation, fisher_information
 from physics.tdi.foregrounds import GalacticForeground, galactic_foreground
 from physics.tdi.limits import (
@@ -19,7 +24,9 @@ from physics.tdi.limits import (
     high_frequency_asd,
     low_frequency_asd,
 )
+from physics.tdi.located import AntennaPattern, antenna_pattern
 from physics.tdi.noise import InstrumentNoise
+from physics.tdi.paths import LightPath
 from physics.tdi.spectra import asd, noise_psd, response, sensitivity
 from physics.tdi.strain import (
     characteristic_strain,
@@ -34,17 +41,25 @@ __all__ = [
     "LISA",
     "TAIJI",
     "TIANQIN",
+    "AntennaPattern",
     "CharacteristicFrequencies",
+    "Closure",
+    "Combination",
     "Detector",
     "FisherInformation",
     "GalacticForeground",
     "InstrumentNoise",
+    "LightPath",
+    "LightTimes",
     "PowerLawSensitivity",
     "SensitivityCurve",
+    "antenna_pattern",
     "asd",
     "background_snr",
     "characteristic_frequencies",
     "characteristic_strain",
+    "closure",
+    "combination",
     "curve",
     "energy_density",
     "fisher_information",
@@ -52,13 +67,17 @@ __all__ = [
     "high_frequency_asd",
     "horizon_distance",
     "inspiral_amplitude",
+    "light_time_residual",
+    "link",
     "low_frequency_asd",
     "monochromatic_snr",
+    "noise_covariance",
     "noise_psd",
     "noise_strain",
     "plot_families",
     "power_law_sensitivity",
     "response",
+    "response_covariance",
     "sensitivity",
     "snr",
 ]

@@ -53,7 +53,7 @@ ZETA_SHIFT = 3
 
 
 @dataclass(frozen=True)
-class Combination:
+class ChannelChoice:
     """A channel of a family in a generation.
 
     Only `kind` and `family` choose a formula, and compile a kernel; the splice is a number in it.
@@ -78,7 +78,7 @@ class Combination:
         return kind, self.family if kind == "single" else ""
 
 
-def combination(channel: str, family: str | None, generation: int, shift: int | None) -> Combination:
+def combination(channel: str, family: str | None, generation: int, shift: int | None) -> ChannelChoice:
     """Return the combination that the arguments of a public function name.
 
     Raises:
@@ -94,7 +94,7 @@ def combination(channel: str, family: str | None, generation: int, shift: int | 
             raise ValueError(f"shift: expected None in generation 1, which has no splice; got {shift}")
     default = ZETA_SHIFT if channel == "zeta" else SHIFTS[family]
     kind = "single" if channel in MEMBERS else channel
-    return Combination(kind, family, generation, 0 if generation == 1 else shift or default)
+    return ChannelChoice(kind, family, generation, 0 if generation == 1 else shift or default)
 
 
 def _family(channel: str, family: str | None) -> str:

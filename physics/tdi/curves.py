@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 from physics import units
 from physics.numerics import checks
 from physics.tdi.channels import combination
+from physics.tdi.combinations import Combination
 from physics.tdi.detector import Detector
 from physics.tdi.foregrounds import Foreground
 from physics.tdi.spectra import asd
@@ -29,7 +30,9 @@ class SensitivityCurve(eqx.Module):
     detector: Detector
     channel: str = eqx.field(static=True)
     family: str = eqx.field(static=True)
+    """empty for a `Combination` of one's own"""
     generation: int = eqx.field(static=True)
+    """1 or 2; 0 for a `Combination` of one's own"""
     polarization: str = eqx.field(static=True)
     method: str = eqx.field(static=True, default="exact")
     foreground: Foreground | None = None
@@ -92,7 +95,7 @@ class SensitivityCurve(eqx.Module):
 def curve(
     frequency: Real,
     det: Detector,
-    channel: str = "X",
+    channel: str | Combination = "X",
     *,
     family: str | None = None,
     generation: int = 2,
@@ -121,7 +124,6 @@ def curve(
     points = checks.nonempty(units.array(frequency, "Hz", "frequency"), "frequency")
     if points.ndim != 1:
         raise ValueError(f"frequency: expected one axis for a curve, got shape {points.shape}")
-    chosen = combination(channel, family, generation, shift)
     density = asd(
         points,
         det,
@@ -133,6 +135,9 @@ def curve(
         polarization=polarization,
         foreground=foreground,
     )
+    if isinstance(channel, Combination):
+        return SensitivityCurve(points, density, det, channel.name, "", 0, polarization, method, foreground)
+    chosen = combination(channel, family, generation, shift)
     return SensitivityCurve(
         points, density, det, channel, chosen.family, chosen.generation, polarization, method, foreground
     )

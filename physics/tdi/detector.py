@@ -10,6 +10,7 @@ import numpy as np
 from physics import units
 from physics.numerics import checks
 from physics.tdi.noise import InstrumentNoise, KneeShape, number
+from physics.tdi.triangle import check_arms
 from physics.types import Real, Scalar
 
 
@@ -19,12 +20,13 @@ class Detector(eqx.Module):
     Use `dataclasses.replace(detector, arm_length=...)` for a changed copy.
 
     Args:
-        arm_length: L [m], or (L12, L23, L31) [m] of three different arms, which the closed forms do not cover.
+        arm_length: L [m], or (L12, L23, L31) [m] of three different arms, which `method="numerical"` covers.
         noise: amplitudes and shapes.
         name: for labels and file headers.
 
     Raises:
-        ValueError: an arm length is not finite and positive, or there are neither one nor three.
+        ValueError: an arm length is not finite and positive, there are neither one nor three, or three that make no
+            triangle.
         UnitsError: a quantity has another dimension.
         TypeError: `noise` is not an `InstrumentNoise`.
     """
@@ -49,7 +51,9 @@ def _arms(arm_length: Any) -> Any:
     plain = units.value(arm_length, "m", "arm_length")
     if isinstance(plain, tuple | list) or (hasattr(plain, "ndim") and plain.ndim == 1):
         arms = checks.sequence_of_shape(list(plain), 3, "arm_length")
-        return tuple(number(arm, "m", "arm_length", checks.positive) for arm in arms)
+        lengths = tuple(number(arm, "m", "arm_length", checks.positive) for arm in arms)
+        check_arms(lengths, "arm_length")
+        return lengths
     return number(plain, "m", "arm_length", checks.positive)
 
 

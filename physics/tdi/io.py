@@ -45,15 +45,19 @@ def write_curve(curve: "SensitivityCurve", path: str | os.PathLike[str], *, over
 
 def _describe(detector: Detector) -> dict[str, Any]:
     noise = detector.noise
-    arms = detector.arm_length
     return {
         "name": detector.name,
-        "arm_length_m": [float(arm) for arm in arms] if isinstance(arms, tuple) else float(arms),
-        "acceleration_m_s-2_Hz-1/2": float(noise.acceleration),
-        "displacement_m_Hz-1/2": float(noise.displacement),
+        "arm_length_m": _numbers(detector.arm_length),
+        "acceleration_m_s-2_Hz-1/2": _numbers(noise.acceleration),
+        "displacement_m_Hz-1/2": _numbers(noise.displacement),
         "acceleration_shape": _describe_shape(noise.acceleration_shape),
         "displacement_shape": _describe_shape(noise.displacement_shape),
     }
+
+
+def _numbers(value: Any) -> float | list[float]:
+    """Return one number, or those of the arms or links, in their order."""
+    return [float(one) for one in value] if isinstance(value, tuple) else float(value)
 
 
 def _describe_shape(shape: Any) -> Any:

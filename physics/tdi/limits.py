@@ -24,7 +24,7 @@ from physics.tdi import kernels
 from physics.tdi.channels import FAMILIES, combination
 from physics.tdi.correlations import LN2, LN43, Phase, ResponseFunctions
 from physics.tdi.detector import Detector, as_arrays
-from physics.tdi.noise import STRAIN_SCALE, InstrumentNoise, strain_noise
+from physics.tdi.noise import STRAIN_SCALE, InstrumentNoise, common_amplitude, strain_noise
 from physics.types import Frequencies, Real, Scalar
 
 FLAT_END = 1.5
@@ -83,7 +83,7 @@ def characteristic_frequencies(det: Detector, family: str = "michelson") -> Char
         family: "michelson", "sagnac", "monitor", "beacon", "relay" or "zeta".
 
     Raises:
-        ValueError: an unknown family, or three arm lengths.
+        ValueError: an unknown family, three arm lengths, or amplitudes that differ by link.
         TypeError: `det` is not a detector.
 
     Source: the existence of f_n and f_t, abstract of arXiv:2511.01330; their values derived in docs/theory/tdi.md.
@@ -93,11 +93,12 @@ def characteristic_frequencies(det: Detector, family: str = "michelson") -> Char
     law = LOW["T", ""] if family == "zeta" else LOW["single", family]
     light_time = arm_length / SPEED_OF_LIGHT
     # k_o x^-n_o (s_x/L)^2 = k_a x^-n_a (s_a L/c^2)^2, solved for x.
-    noise = det.noise
-    ratio = (noise.acceleration * light_time**2) / noise.displacement
+    acceleration = common_amplitude(det.noise.acceleration, "acceleration")
+    displacement = common_amplitude(det.noise.displacement, "displacement")
+    ratio = (acceleration * light_time**2) / displacement
     root = math.sqrt(law.acceleration / law.readout) * ratio
     x = root ** (2.0 / (law.acceleration_power - law.readout_power))
-    flat = math.sqrt(law.readout) * noise.displacement / arm_length if law.readout_power == 0 else math.nan
+    flat = math.sqrt(law.readout) * displacement / arm_length if law.readout_power == 0 else math.nan
     turns = 2.0 * math.pi * light_time
     return CharacteristicFrequencies(*(jnp.asarray(value, float) for value in (x / turns, FLAT_END / turns, flat)))
 

@@ -7,7 +7,9 @@ $$S_\mathrm{acc} = \frac{s_a^2}{(2\pi f c)^2}\,\mathrm{shape}_a(f), \qquad
   S_\mathrm{oms} = s_x^2 \left(\frac{2\pi f}{c}\right)^2 \mathrm{shape}_x(f).$$
 """
 
+import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 import equinox as eqx
@@ -26,6 +28,10 @@ STRAIN_SCALE = 1e-21
 
 Shape: TypeAlias = Callable[[Any], Any]
 """A dimensionless factor on a PSD: frequency [Hz] -> factor, in operations that JAX can trace."""
+
+
+Amplitude: TypeAlias = float | Scalar | tuple[float | Scalar, ...]
+"""One amplitude for all links, or six in the order 12, 23, 31, 13, 32, 21."""
 
 
 class KneeShape(eqx.Module):
@@ -95,21 +101,23 @@ class InstrumentNoise(eqx.Module):
     """Amplitudes and spectral shapes of the two secondary noises.
 
     Args:
-        acceleration: amplitude spectral density per test mass [m s^-2 Hz^-1/2].
-        displacement: amplitude spectral density of the readout per link [m Hz^-1/2].
+        acceleration: amplitude spectral density per test mass [m s^-2 Hz^-1/2]; or six of them, of the test masses on i
+            that face j in the order ij = 12, 23, 31, 13, 32, 21, which only `method="numerical"` can use.
+        displacement: amplitude spectral density of the readout per link [m Hz^-1/2]; or six of them, of the links
+            received at i from j in the same order.
         acceleration_shape: factor on the acceleration PSD: a callable of f [Hz], or a table (frequency, factor); white
             by default. A callable is traced, so it must use operations that JAX knows; frequencies outside a table are
             an error where they are known and give NaN inside `jit`, never an extrapolation.
         displacement_shape: the same for the displacement PSD.
 
     Raises:
-        ValueError: an amplitude is not one finite number of at least zero, or a table is not valid.
+        ValueError: amplitudes are not one or six finite numbers of at least zero, or a table is not valid.
         UnitsError: a quantity has another dimension.
         TypeError: a shape is neither a callable nor a pair.
     """
 
-    acceleration: float | Scalar
-    displacement: float | Scalar
+    acceleration: Amplitude
+    displacement: Amplitude
     acceleration_shape: Shape | None
     displacement_shape: Shape | None
 
@@ -120,8 +128,8 @@ class InstrumentNoise(eqx.Module):
         acceleration_shape: Any = None,
         displacement_shape: Any = None,
     ) -> None:
-        self.acceleration = number(acceleration, "m s-2 Hz(-1/2)", "acceleration", checks.nonnegative)
-        self.displacement = number(displacement, "m Hz(-1/2)", "displacement", checks.nonnegative)
+        self.acceleration = _amplitude(acceleration, "m s-2 Hz(-1/2)", "acceleration")
+        self.displacement = _amplitude(displacement, "m Hz(-1/2)", "displacement")
         self.acceleration_shape = _shape(acceleration_shape, "acceleration_shape")
         self.displacement_shape = _shape(displacement_shape, "displacement_shape")
 
@@ -129,12 +137,22 @@ class InstrumentNoise(eqx.Module):
         """Return the same amplitudes without spectral shapes."""
         return InstrumentNoise(self.acceleration, self.displacement)
 
+    def only(self, part: str) -> "InstrumentNoise":
+        """Return the same noise with nothing but its "acceleration" or "displacement"; all of it for "all"."""
+        if part == "all":
+            return self
+        other = "displacement" if part == "acceleration" else "acceleration"
+        zero = jax.tree.map(jnp.zeros_like, getattr(self, other))
+        return eqx.tree_at(lambda noise: getattr(noise, other), self, zero)
+
     def check_range(self, frequency: Float[Array, "*frequency"]) -> None:
-        """Raise `ValueError` if a known frequency lies outside a tabulated shape."""
+        """Raise `ValueError` if a known frequency is outside a table, or a callable returns no factor there."""
         for name in ("acceleration_shape", "displacement_shape"):
             shape = getattr(self, name)
             if isinstance(shape, TabulatedShape):
                 shape.check_range(frequency, name)
+            elif shape is not None and not isinstance(shape, KneeShape):
+                checks.nonnegative(jax.vmap(partial(_factor, shape, name=name))(frequency.reshape(-1)), name)
 
 
 class StrainNoise(NamedTuple):
@@ -153,23 +171,64 @@ def strain_noise(frequency: Float[Array, ""], arm_length: Float[Array, ""], nois
         frequency: f [Hz].
         arm_length: L [m].
         noise: with arrays in place of Python numbers.
+
+    Raises:
+        ValueError: its amplitudes differ by link.
     """
     light = SPEED_OF_LIGHT
-    acceleration = noise.acceleration / (light * STRAIN_SCALE) * (arm_length / light)
-    displacement = noise.displacement / STRAIN_SCALE / arm_length
+    acceleration = common_amplitude(noise.acceleration, "acceleration") / (light * STRAIN_SCALE) * (arm_length / light)
+    displacement = common_amplitude(noise.displacement, "displacement") / STRAIN_SCALE / arm_length
     return StrainNoise(
         acceleration**2 * _factor(noise.acceleration_shape, frequency, "acceleration_shape"),
         displacement**2 * _factor(noise.displacement_shape, frequency, "displacement_shape"),
     )
 
 
+def link_noise(frequency: Float[Array, ""], noise: InstrumentNoise) -> Float[Array, " 12"]:
+    """Return the PSDs of the 12 sources at one frequency, in units of `STRAIN_SCALE` squared: readout, test masses.
+
+    Args:
+        frequency: f [Hz].
+        noise: with arrays in place of Python numbers.
+    """
+    omega = 2.0 * math.pi * frequency
+    displacement = _six(noise.displacement) * (omega / (SPEED_OF_LIGHT * STRAIN_SCALE))
+    acceleration = _six(noise.acceleration) / (omega * (SPEED_OF_LIGHT * STRAIN_SCALE))
+    return jnp.concatenate(
+        [
+            displacement**2 * _factor(noise.displacement_shape, frequency, "displacement_shape"),
+            acceleration**2 * _factor(noise.acceleration_shape, frequency, "acceleration_shape"),
+        ]
+    )
+
+
+def common_amplitude(amplitude: Any, name: str) -> Any:
+    """Return the amplitude of all links; `ValueError` if each has its own."""
+    if isinstance(amplitude, tuple):
+        raise ValueError(
+            f"noise: the closed forms are for links of equal noise, but this one has an {name} for each link; "
+            'use method="numerical"'
+        )
+    return amplitude
+
+
+def _six(amplitude: Any) -> Float[Array, " 6"]:
+    if isinstance(amplitude, tuple):
+        return jnp.stack([jnp.asarray(one) for one in amplitude])
+    return jnp.broadcast_to(jnp.asarray(amplitude), (6,))
+
+
 def _factor(shape: Shape | None, frequency: Float[Array, ""], name: str) -> Float[Array, ""]:
     if shape is None:
         return jnp.ones_like(frequency)
     try:
-        factor = jnp.asarray(shape(frequency))
-    except jax.errors.TracerArrayConversionError as error:
+        returned = shape(frequency)
+    except (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError) as error:
         raise TypeError(f"{name}: the callable must use operations that JAX can trace, such as jax.numpy's") from error
+    try:
+        factor = units.array(returned, "", name)
+    except ValueError as error:
+        raise TypeError(f"{name}: expected the callable to return real factors, got {returned!r}") from error
     if factor.shape != ():
         raise ValueError(f"{name}: expected one factor per frequency, got shape {factor.shape} for one frequency")
     return factor.astype(frequency.dtype)
@@ -184,6 +243,14 @@ def number(x: Real, unit: str, name: str, check: Callable[[Any, str], Any]) -> f
     if result.ndim:
         raise ValueError(f"{name}: expected one number in {unit}, got an array of shape {result.shape}")
     return check(result, name)
+
+
+def _amplitude(x: Any, unit: str, name: str) -> Amplitude:
+    plain = units.value(x, unit, name)
+    if isinstance(plain, tuple | list) or getattr(plain, "ndim", 0) == 1:
+        six = checks.sequence_of_shape(list(plain), 6, name)
+        return tuple(number(one, unit, name, checks.nonnegative) for one in six)
+    return number(plain, unit, name, checks.nonnegative)
 
 
 def _shape(shape: Any, name: str) -> Shape | None:

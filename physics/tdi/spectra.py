@@ -16,11 +16,12 @@ from jaxtyping import Array, Float
 from physics import units
 from physics.numerics import checks
 from physics.numerics.batching import chunked_map
-from physics.tdi import approximate, correlations, foregrounds, kernels
-from physics.tdi.channels import Combination, combination
+from physics.tdi import approximate, correlations, foregrounds, kernels, numerical
+from physics.tdi.channels import ChannelChoice, combination
+from physics.tdi.combinations import Combination
 from physics.tdi.detector import Detector, as_arrays
 from physics.tdi.foregrounds import Foreground
-from physics.tdi.noise import InstrumentNoise
+from physics.tdi.noise import STRAIN_SCALE, InstrumentNoise
 from physics.types import Frequencies, Real
 
 CHUNK = 262144
@@ -30,7 +31,7 @@ SIGNALS: Mapping[str, kernels.Signal] = {
     "exact": correlations.response_functions,
     "approximate": approximate.response_functions,
 }
-METHODS = tuple(SIGNALS)
+METHODS = (*SIGNALS, "numerical")
 PARTS = ("all", "acceleration", "displacement")
 POLARIZATIONS = ("sum", "average")
 
@@ -38,7 +39,7 @@ POLARIZATIONS = ("sum", "average")
 def response(
     frequency: Real,
     det: Detector,
-    channel: str = "X",
+    channel: str | Combination = "X",
     *,
     family: str | None = None,
     generation: int = 2,
@@ -54,13 +55,15 @@ def response(
         frequency: f [Hz], of any shape.
         det: arm length and noise; only the arm length matters here.
         channel: "X" "Y" "Z", "alpha" "beta" "gamma", "zeta", Beacon "P" "Q" "R", Relay "U" "V" "W", Monitor "M1" "M2"
-            "M3"; "A" "E" "T" of a family, or "single", its first member.
+            "M3"; "A" "E" "T" of a family, or "single", its first member; or a `Combination` of your own, with
+            `method="numerical"`.
         family: "michelson" (default), "sagnac", "monitor", "beacon" or "relay", for "A", "E", "T" and "single".
         generation: 1 or 2.
         shift: k of the generation-2 factor 4 sin^2(k x/2); 4 (Michelson), 3 (Sagnac, zeta, Relay), 2 (Monitor) or 1
             (Beacon) by default. For zeta, generation 2 is a stand-in: no loop of that spectrum cancels laser noise.
-        method: "exact", the closed form for equal arms, or "approximate", elementary functions with a relative error
-            of at most 2.5e-3 at any frequency.
+        method: "exact", the closed form for equal arms; "approximate", elementary functions with a relative error of at
+            most 2.5e-3 at any frequency; or "numerical" for any three arms, amplitudes per link and combinations, by a
+            quadrature over the sky to 1e-12 in float64, for 2 pi f L/c up to 100.
         polarization: "sum" over both polarizations, or their "average", which is half of it.
 
     Returns:
@@ -68,13 +71,20 @@ def response(
 
     Raises:
         ValueError: a frequency is not finite and positive, there is none, a name is unknown, "optimal" is asked for,
-            which is a sensitivity only, or the arms differ.
+            which is a sensitivity only, the arms or the noises of the links differ and `method` is "exact", or it is
+            "numerical" and 2 pi f L/c is above 100.
+        PrecisionError: `method` is "numerical" and 64-bit is not enabled.
         UnitsError: `frequency` is a quantity that is not a frequency.
 
     Source: derived in docs/theory/tdi.md.
     """
-    chosen = _spectrum(combination(channel, family, generation, shift), "response")
+    checks.one_of(method, METHODS, "method")
     points = _frequencies(frequency)
+    if method == "numerical":
+        rows = _one(channel, family, generation, shift, "response")
+        matrix = numerical.response_matrix(_doubled(points), _checked(det), rows)
+        return _scale(matrix.real[..., 0, 0], 1.0 / _polarizations(polarization))
+    chosen = _spectrum(combination(_named(channel), family, generation, shift), "response")
     arm_length, _ = _equal_arms(det, method, points)
     return _scale(
         _response(points, arm_length, _shift(chosen, points), chosen.spectrum, SIGNALS[method]),
@@ -85,7 +95,7 @@ def response(
 def noise_psd(
     frequency: Real,
     det: Detector,
-    channel: str = "X",
+    channel: str | Combination = "X",
     *,
     family: str | None = None,
     generation: int = 2,
@@ -121,13 +131,22 @@ def noise_psd(
     Source: derived in docs/theory/tdi.md.
     """
     checks.double_precision("a noise PSD [1/Hz]", "tdi.asd (a sensitivity)")
-    chosen = _spectrum(combination(channel, family, generation, shift), "noise_psd")
+    checks.one_of(method, METHODS, "method")
     checks.one_of(part, PARTS, "part")
     if foreground is not None and part != "all":
         raise ValueError(f'foreground: expected None with part={part!r}; it belongs to "all"')
     points = _frequencies(frequency).astype(float)
+    if method == "numerical":
+        rows = _one(channel, family, generation, shift, "noise_psd")
+        matrix = numerical.noise_matrix(points, _part(_checked(det), part), rows)
+        psd = matrix.real[..., 0, 0] * STRAIN_SCALE**2
+        if foreground is None:
+            return psd
+        gain = numerical.response_matrix(points, det, rows).real[..., 0, 0]
+        return psd + gain * foregrounds.amplitude(points, foreground) ** 2
+    chosen = _spectrum(combination(_named(channel), family, generation, shift), "noise_psd")
     arm_length, noise = _equal_arms(det, method, points)
-    psd = _noise_psd(points, arm_length, _only(noise, part), _shift(chosen, points), chosen.spectrum)
+    psd = _noise_psd(points, arm_length, noise.only(part), _shift(chosen, points), chosen.spectrum)
     if foreground is None:
         return psd
     gain = response(points, det, channel, family=family, generation=generation, shift=shift, method=method)
@@ -137,7 +156,7 @@ def noise_psd(
 def sensitivity(
     frequency: Real,
     det: Detector,
-    channel: str = "X",
+    channel: str | Combination = "X",
     *,
     family: str | None = None,
     generation: int = 2,
@@ -176,11 +195,16 @@ def sensitivity(
     Source: derived in docs/theory/tdi.md.
     """
     checks.double_precision("a sensitivity [1/Hz]", "tdi.asd")
-    chosen = combination(channel, family, generation, shift)
+    checks.one_of(method, METHODS, "method")
     points = _frequencies(frequency).astype(float)
     if foreground is not None:
         options: dict[str, Any] = {"family": family, "generation": generation, "shift": shift, "method": method}
         return asd(points, det, channel, polarization=polarization, foreground=foreground, **options) ** 2
+    if method == "numerical":
+        rows = numerical.for_a_ratio(channel, family, generation, shift)
+        ratio = numerical.sensitivity(points, _checked(det), rows)
+        return ratio * (STRAIN_SCALE**2 * _polarizations(polarization))
+    chosen = combination(_named(channel), family, generation, shift)
     arm_length, noise = _equal_arms(det, method, points)
     return _scale(_sensitivity(points, arm_length, noise, chosen.ratio, SIGNALS[method]), _polarizations(polarization))
 
@@ -188,7 +212,7 @@ def sensitivity(
 def asd(
     frequency: Real,
     det: Detector,
-    channel: str = "X",
+    channel: str | Combination = "X",
     *,
     family: str | None = None,
     generation: int = 2,
@@ -221,8 +245,14 @@ def asd(
 
     Source: derived in docs/theory/tdi.md.
     """
-    chosen = combination(channel, family, generation, shift)
+    checks.one_of(method, METHODS, "method")
     points = _frequencies(frequency)
+    if method == "numerical":
+        rows = numerical.for_a_ratio(channel, family, generation, shift)
+        level = None if foreground is None else foregrounds.amplitude(points, foreground) / STRAIN_SCALE
+        ratio = numerical.sensitivity(_doubled(points), _checked(det), rows, level)
+        return jnp.sqrt(ratio) * (STRAIN_SCALE * _polarizations(polarization) ** 0.5)
+    chosen = combination(_named(channel), family, generation, shift)
     arm_length, noise = _equal_arms(det, method, points)
     root = _polarizations(polarization) ** 0.5
     if foreground is None:
@@ -240,20 +270,48 @@ def _frequencies(frequency: Real) -> Frequencies:
 
 
 def _equal_arms(det: Detector, method: str, points: Frequencies) -> tuple[Any, InstrumentNoise]:
-    """Return the arm length and noise of `det` as arrays, after the checks that all methods share."""
-    checks.one_of(method, METHODS, "method")
-    if not isinstance(det, Detector):
-        raise TypeError(f"det: expected a Detector, got {type(det)}")
+    """Return the arm length and noise of `det` as arrays."""
+    _checked(det)
     if isinstance(det.arm_length, tuple):
         raise ValueError(
             f"det: method {method!r} is the closed form for one arm length, but this detector has three arms, "
-            f"{det.arm_length}"
+            f'{det.arm_length}; use method="numerical"'
         )
     det.noise.check_range(points)
     return as_arrays((det.arm_length, det.noise), points.dtype)
 
 
-def _spectrum(chosen: Combination, function: str) -> Combination:
+def _checked(det: Detector) -> Detector:
+    if not isinstance(det, Detector):
+        raise TypeError(f"det: expected a Detector, got {type(det)}")
+    return det
+
+
+def _part(det: Detector, part: str) -> Detector:
+    return Detector(det.arm_length, det.noise.only(part), det.name)
+
+
+def _doubled(points: Frequencies) -> Frequencies:
+    checks.double_precision("method 'numerical'", "method 'exact'")
+    return points.astype(float)
+
+
+def _named(channel: str | Combination) -> str:
+    if isinstance(channel, Combination):
+        raise ValueError('channel: a Combination has no closed form; use method="numerical"')
+    return channel
+
+
+def _one(
+    channel: str | Combination, family: str | None, generation: int, shift: int | None, function: str
+) -> list[Combination]:
+    """Return the combination that is asked for, in a list; there is none for "optimal"."""
+    if not isinstance(channel, Combination):
+        _spectrum(combination(channel, family, generation, shift), function)
+    return numerical.chosen_combinations(channel, family, generation, shift)
+
+
+def _spectrum(chosen: ChannelChoice, function: str) -> ChannelChoice:
     if chosen.kind == "optimal":
         raise ValueError(
             f'channel: "optimal" combines A, E and T into a sensitivity, it has no {function}; '
@@ -262,21 +320,13 @@ def _spectrum(chosen: Combination, function: str) -> Combination:
     return chosen
 
 
-def _streams(chosen: Combination) -> dict[str, tuple[str, str]]:
+def _streams(chosen: ChannelChoice) -> dict[str, tuple[str, str]]:
     """Return the sensitivities that a channel is made of: the optimum of those of A (= E) and T."""
     return {"A": ("A", ""), "T": ("T", "")} if chosen.kind == "optimal" else {chosen.kind: chosen.ratio}
 
 
-def _shift(chosen: Combination, points: Frequencies) -> Any:
+def _shift(chosen: ChannelChoice, points: Frequencies) -> Any:
     return np.asarray(chosen.shift, points.dtype)
-
-
-def _only(noise: InstrumentNoise, part: str) -> InstrumentNoise:
-    """Return `noise` with the amplitude of the other part set to zero."""
-    if part == "all":
-        return noise
-    other = "displacement" if part == "acceleration" else "acceleration"
-    return eqx.tree_at(lambda tree: getattr(tree, other), noise, replace_fn=jnp.zeros_like)
 
 
 def _polarizations(polarization: str) -> float:

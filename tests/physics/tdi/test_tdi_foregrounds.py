@@ -225,3 +225,16 @@ def test_a_curve_names_its_foreground(tmp_path):
     assert QTable.read(tmp_path / "own.ecsv").meta["foreground"].startswith("callable ")
     tdi.curve(F, tdi.LISA).write(tmp_path / "none.ecsv")
     assert QTable.read(tmp_path / "none.ecsv").meta["foreground"] == "none"
+
+
+@pytest.mark.parametrize("channel", ["X", "optimal"])
+def test_the_numerical_method_adds_it_to_the_noise_matrix(channel):
+    """For equal arms that is what the closed forms do."""
+    frequency = np.array([1e-3, 3e-3])
+    foreground = tdi.galactic_foreground("robson19", 4 * u.yr)
+    options = {"channel": channel, "foreground": foreground}
+    numerical = tdi.sensitivity(frequency, tdi.LISA, method="numerical", **options)
+    np.testing.assert_allclose(numerical, tdi.sensitivity(frequency, tdi.LISA, **options), rtol=1e-9, atol=0)
+    if channel == "X":
+        psd = tdi.noise_psd(frequency, tdi.LISA, method="numerical", **options)
+        np.testing.assert_allclose(psd, tdi.noise_psd(frequency, tdi.LISA, **options), rtol=1e-9, atol=0)

@@ -57,7 +57,7 @@ def test_bad_frequencies(function, frequency, error, message):
         ({"generation": 3}, "generation: expected one of 1, 2; got 3"),
         ({"shift": 0}, "shift: expected a positive whole number, got 0"),
         ({"shift": 2, "generation": 1}, "shift: expected None in generation 1"),
-        ({"method": "numerical"}, "method: expected one of 'exact', 'approximate'; got 'numerical'"),
+        ({"method": "Exact"}, "method: expected one of 'exact', 'approximate', 'numerical'; got 'Exact'"),
     ],
 )
 def test_bad_names(function, options, message):
@@ -169,6 +169,12 @@ def test_callables_that_jax_cannot_use():
     for shape, error, message in (
         (lambda f: np.interp(f, [0.0, 1.0], [1.0, 1.0]), TypeError, "displacement_shape: the callable must use"),
         (lambda f: f * jnp.ones(3), ValueError, "displacement_shape: expected one factor per frequency"),
+        (lambda f: 2.0 if f > 1e-3 else 1.0, TypeError, "displacement_shape: the callable must use"),
+        (lambda f: float(f), TypeError, "displacement_shape: the callable must use"),
+        (lambda _: None, TypeError, "displacement_shape: expected the callable to return real factors, got None"),
+        (lambda f: jax.lax.complex(f, f), TypeError, "displacement_shape: expected the callable to return real factors"),
+        (lambda f: -f, ValueError, "displacement_shape: expected finite values of at least zero"),
+        (lambda f: f * jnp.nan, ValueError, "displacement_shape: expected finite values of at least zero"),
     ):
         det = tdi.Detector(2.5e9, tdi.InstrumentNoise(3e-15, 15e-12, displacement_shape=shape))
         with pytest.raises(error, match=message):
