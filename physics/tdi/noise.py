@@ -9,7 +9,6 @@ $$S_\mathrm{acc} = \frac{s_a^2}{(2\pi f c)^2}\,\mathrm{shape}_a(f), \qquad
 
 import math
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 import equinox as eqx
@@ -107,7 +106,8 @@ class InstrumentNoise(eqx.Module):
             received at i from j in the same order.
         acceleration_shape: factor on the acceleration PSD: a callable of f [Hz], or a table (frequency, factor); white
             by default. A callable is traced, so it must use operations that JAX knows; frequencies outside a table are
-            an error where they are known and give NaN inside `jit`, never an extrapolation.
+            an error where they are known and give NaN inside `jit`, never an extrapolation. A callable that returns a
+            negative factor gives NaN there.
         displacement_shape: the same for the displacement PSD.
 
     Raises:
@@ -146,13 +146,11 @@ class InstrumentNoise(eqx.Module):
         return eqx.tree_at(lambda noise: getattr(noise, other), self, zero)
 
     def check_range(self, frequency: Float[Array, "*frequency"]) -> None:
-        """Raise `ValueError` if a known frequency is outside a table, or a callable returns no factor there."""
+        """Raise `ValueError` if a known frequency lies outside a tabulated shape."""
         for name in ("acceleration_shape", "displacement_shape"):
             shape = getattr(self, name)
             if isinstance(shape, TabulatedShape):
                 shape.check_range(frequency, name)
-            elif shape is not None and not isinstance(shape, KneeShape):
-                checks.nonnegative(jax.vmap(partial(_factor, shape, name=name))(frequency.reshape(-1)), name)
 
 
 class StrainNoise(NamedTuple):
@@ -231,7 +229,8 @@ def _factor(shape: Shape | None, frequency: Float[Array, ""], name: str) -> Floa
         raise TypeError(f"{name}: expected the callable to return real factors, got {returned!r}") from error
     if factor.shape != ():
         raise ValueError(f"{name}: expected one factor per frequency, got shape {factor.shape} for one frequency")
-    return factor.astype(frequency.dtype)
+    # A negative power is no noise: better NaN than a plausible number.
+    return jnp.where(factor >= 0, factor.astype(frequency.dtype), jnp.nan)
 
 
 def number(x: Real, unit: str, name: str, check: Callable[[Any, str], Any]) -> float | Array:
