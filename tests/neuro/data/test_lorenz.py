@@ -113,10 +113,10 @@ def test_conditions_are_disjoint_when_the_split_is_by_condition():
 
 
 def test_the_long_preset_and_forward_bins():
-    trials = data.lorenz(key=jax.random.key(0), preset="long", conditions=2, trials=2, bins=50, forward_bins=20)
-    assert trials.counts.shape == (4, 50, 30)
+    trials = data.lorenz(key=jax.random.key(0), preset="long", conditions=10, trials=2, bins=8, forward_bins=3)
+    assert trials.counts.shape == (20, 8, 30)
     assert trials.bin_width == 0.01
-    assert (trials.observed_bins, trials.forward_bins) == (30, 20)
+    assert (trials.observed_bins, trials.forward_bins) == (5, 3)
 
 
 @pytest.mark.parametrize(

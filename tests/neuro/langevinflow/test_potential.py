@@ -33,7 +33,7 @@ def dense(coupling, channel):
 
 
 def test_force_is_minus_the_gradient_of_the_energy(parameters):
-    np.testing.assert_allclose(ring_force(*parameters), -jax.grad(ring_energy)(*parameters), rtol=1e-12)
+    np.testing.assert_allclose(ring_force(*parameters), -jax.jit(jax.grad(ring_energy))(*parameters), rtol=1e-12)
 
 
 def test_energy_is_bounded_below_by_zero(parameters):
@@ -46,7 +46,7 @@ def test_energy_is_bounded_below_by_zero(parameters):
 
 def test_eigenvalues_of_the_hessian_are_the_spectrum(parameters):
     position, coupling, quartic = parameters
-    hessian = jax.hessian(ring_energy)(jnp.zeros_like(position), coupling, quartic)
+    hessian = jax.jit(jax.hessian(ring_energy))(jnp.zeros_like(position), coupling, quartic)
     spectrum = np.asarray(ring_stiffness(coupling, SITES))
     for c in range(CHANNELS):
         np.testing.assert_allclose(np.linalg.eigvalsh(hessian[c, :, c]), np.sort(spectrum[c]), rtol=1e-12)
