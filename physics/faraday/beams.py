@@ -29,18 +29,26 @@ def beam_covariance(beam: Beam) -> HostArray:
     return (major**2 * np.outer(e, e) + minor**2 * np.outer(f, f)) / (8.0 * math.log(2.0))
 
 
-def beam_of(x: Any) -> Beam:
+def beam_of(x: Any, name: str = "beam") -> Beam:
     """Return `x` as a beam of three numbers [rad].
+
+    Args:
+        x: the widths and the position angle.
+        name: of the argument, for the message.
 
     Raises:
         UnitsError: a quantity is not an angle.
         ValueError: there are not three finite numbers, or a width is not above zero.
     """
-    if np.ndim(x) != 1 or len(x) != 3:
-        raise ValueError(f"beam: expected a major and a minor width and a position angle, got {x!r}")
-    major, minor, angle = (units.number(part, "rad", f"beam[{i}]") for i, part in enumerate(x))
+    try:
+        parts = tuple(x)
+    except TypeError:
+        parts = ()
+    if len(parts) != 3:
+        raise ValueError(f"{name}: expected a major and a minor width and a position angle, got {x!r}")
+    major, minor, angle = (units.number(part, "rad", f"{name}[{i}]") for i, part in enumerate(parts))
     if not (major > 0 and minor > 0):
-        raise ValueError(f"beam: expected widths above zero, got {major} and {minor} rad")
+        raise ValueError(f"{name}: expected widths above zero, got {major} and {minor} rad")
     return major, minor, angle
 
 

@@ -56,9 +56,15 @@ def band_labels(frequency: HostArray, band: Any) -> HostArray:
     Raises:
         ValueError: there is not one label for each channel.
     """
-    labels = frequency_bands(frequency) if band is None else np.asarray(band)
+    if band is None:
+        return frequency_bands(frequency)
+    expected = f"band: expected one label for each of {len(frequency)} channels"
+    try:
+        labels = np.asarray(band)
+    except ValueError as error:
+        raise ValueError(f"{expected}, got {band!r}") from error
     if labels.shape != frequency.shape:
-        raise ValueError(f"band: expected one label for each of {len(frequency)} channels, got shape {labels.shape}")
+        raise ValueError(f"{expected}, got shape {labels.shape}")
     return labels
 
 

@@ -207,7 +207,7 @@ def _check_cube(cube: Any) -> None:
         raise TypeError(f"cube: expected a StokesCube, got {type(cube).__name__}")
     if len(cube.frequency) < 2:
         raise ValueError(f"cube: expected at least two frequencies, got {len(cube.frequency)}")
-    first, *others = (beam_of(beam) for beam in np.asarray(cube.beam))
+    first, *others = (beam_of(beam, "cube.beam") for beam in np.asarray(cube.beam))
     for channel, beam in enumerate(others, 1):
         if width_ratio(first, beam) > SAME_WIDTH:
             raise ValueError(

@@ -139,8 +139,10 @@ def _wavelengths(x: Any) -> HostArray:
     if checks.is_traced(x):
         raise TypeError("lambda_squared: expected known values, which set the grid, got a traced array; close over it")
     # Stays on the host: the grid is made from it, and inside a trace a device array would be traced.
-    L = np.asarray(units.value(x, "m2", "lambda_squared"), np.float64)
-    checks.positive(L, "lambda_squared")
+    plain = _host(units.value(x, "m2", "lambda_squared"), "lambda_squared")
+    if plain.dtype.kind not in "fiu":
+        raise ValueError(f"lambda_squared: expected real numbers in m2, got an array of {plain.dtype}")
+    L = checks.positive(plain.astype(np.float64), "lambda_squared")
     if L.ndim != 1 or np.ptp(L) == 0:
         raise ValueError(
             f"lambda_squared: expected one axis with at least two different values, got {L} of shape {L.shape}"
@@ -176,10 +178,17 @@ def _weight(sigma: Array, used: Array, name: str) -> Array:
     return jnp.where(used, 1.0 / jnp.square(sigma), 0.0)
 
 
+def _host(x: Any, name: str) -> HostArray:
+    try:
+        return np.asarray(x)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}: expected an array, got {x!r}") from error
+
+
 def _mask(mask: Any) -> Array:
     if mask is None:
         return jnp.asarray(True)
-    mask = mask if checks.is_traced(mask) else np.asarray(mask)
+    mask = mask if checks.is_traced(mask) else _host(mask, "mask")
     if mask.dtype != bool:
         raise ValueError(f"mask: expected booleans, got an array of {mask.dtype}")
     return jnp.asarray(mask)

@@ -86,9 +86,11 @@ def observe(
         UnitsError: a quantity has the wrong dimension.
         ValueError: a frequency, the noise or a width of the beam is not finite and positive, an offset is not finite,
             or shapes do not match.
-        TypeError: `key` is not a typed random key.
+        TypeError: `sky` is not a `ModelSky`, or `key` not a typed random key.
     """
     key = checks.typed_key(key)
+    if not isinstance(sky, ModelSky):
+        raise TypeError(f"sky: expected a ModelSky, got {type(sky).__name__}")
     beam = None if beam is None else beam_of(beam)
     nu, level, offset = _channels(frequency, noise, evpa_offset)
     intensity = sky.intensity[None] * ((nu / sky.reference_frequency) ** sky.spectral_index)[:, None, None]

@@ -291,6 +291,10 @@ Q, U = observed(350.0, 0.3, 0.05, np.random.default_rng(9))
         ({"rm_prior": (None, 1.0)}, ValueError, r"rm_prior\.mean"),
         ({"band": [1, 2]}, ValueError, "band: expected one label"),
         ({"lambda_squared": np.array(FOUR_BANDS)}, ValueError, r"lambda_squared.*m\^2.*in Hz"),
+        ({"lambda_squared": ["short"] * 16}, ValueError, "lambda_squared: expected real numbers"),
+        ({"lambda_squared": L + 0j}, ValueError, "lambda_squared: expected real numbers"),
+        ({"mask": [[True], [True, False]]}, ValueError, "mask: expected an array"),
+        ({"band": [[1], [1, 2]]}, ValueError, "band: expected one label"),
         ({"step": 1e-6}, ValueError, "10000000 points"),
     ],
 )

@@ -15,7 +15,7 @@ from physics import faraday
 from physics.constants import DEGREE, MILLIARCSECOND
 from physics.errors import UnitsError
 from physics.faraday import simulate
-from physics.faraday.beams import convolved, white_noise_gain
+from physics.faraday.beams import beam_of, convolved, white_noise_gain
 from physics.faraday.maps import _check_cube
 from physics.faraday.noise import off_source_rms
 
@@ -272,6 +272,11 @@ def test_bad_beams_are_named(beam):
     sky = simulate.ModelSky(jnp.ones((3, 4)), faraday.ThinScreen(*jnp.ones((3, 3, 4))), place)
     with pytest.raises(ValueError, match="beam"):
         simulate.observe(sky, [15e9], noise=1.0, key=jax.random.key(0), beam=beam)
+
+
+def test_a_beam_may_be_quantities():
+    assert beam_of((1.0 * u.mas, 1.0 * u.mas, 90.0 * u.deg)) == pytest.approx((MILLIARCSECOND,) * 2 + (np.pi / 2,))
+    assert beam_of([1.0, 1.0, 0.0] * u.mas) == pytest.approx((MILLIARCSECOND, MILLIARCSECOND, 0.0))
 
 
 def test_noise_of_a_simulation_is_what_was_asked_for():
