@@ -41,7 +41,7 @@ def real_array(x: Any, name: str, *, least_axes: int = 0) -> HostArray:
     if isinstance(plain, np.ma.MaskedArray):
         raise ValueError(f"{name}: expected an array of real numbers, got a masked one; mark missing values by NaN")
     if found.ndim < least_axes:
-        raise ValueError(f"{name}: expected at least {least_axes} axes, the last one neurons; got shape {found.shape}")
+        raise ValueError(f"{name}: expected {least_axes} or more axes, the last one neurons; got shape {found.shape}")
     return found
 
 

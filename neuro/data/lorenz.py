@@ -27,6 +27,9 @@ from physics.units import number
 SIGMA, RHO, BETA = 10.0, 28.0, 8.0 / 3.0
 INTEGRATORS = ("euler", "rk4")
 
+MOST_HZ = 1e6
+"""Beyond, counts would not fit into 32 bits; a neuron fires below 1e3 Hz."""
+
 
 @dataclasses.dataclass(frozen=True)
 class LorenzProtocol:
@@ -55,6 +58,8 @@ class LorenzProtocol:
             checks.positive_integer(getattr(self, name), name)
         for name, unit in (("bin_width", "s"), ("base_hz", "Hz"), ("dt", "")):
             object.__setattr__(self, name, positive_number(getattr(self, name), unit, name))
+        if self.base_hz > MOST_HZ:
+            raise ValueError(f"base_hz: expected at most {MOST_HZ:.0e} Hz, got {self.base_hz}")
         checks.one_of(self.integrator, INTEGRATORS, "integrator")
         checks.fraction(number(self.train_fraction, "", "train_fraction"), "train_fraction")
         if self.fine_steps < 1 or not math.isclose(self.fine_steps, 1e3 * self.bin_width, rel_tol=1e-9):

@@ -1,6 +1,5 @@
 """The one type of spiking data: counts of spikes per trial, time bin and neuron, with what is known about them."""
 
-from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -63,10 +62,10 @@ class SpikeTrials(eqx.Module):
         observed_bins: Real = None,
         forward_bins: Real = 0,
         held_in: Real = None,
-        split: str | Sequence[str] = "none",
+        split: Any = "none",
         neuron_ids: Real = None,
         trial_ids: Real = None,
-        behavior_names: Sequence[str] = (),
+        behavior_names: Any = (),
         alignment: str = "",
         source: str = "",
     ) -> None:
@@ -110,7 +109,7 @@ class SpikeTrials(eqx.Module):
             raise ValueError(f"held_in: expected 1 to {neurons}, the neurons of counts; got {held_in}")
         self.rates = _known_rates(rates, self.counts.shape)
         self.behavior = _known_behavior(behavior, trials, rest)
-        self.behavior_names = _named(behavior_names, self.behavior)
+        self.behavior_names = _behavior_names(behavior_names, self.behavior)
         self.condition = None if condition is None else _conditions(condition, trials)
         self.split = _splits(split, trials)
         self.neuron_ids = _identifiers(neuron_ids, neurons, "neuron_ids")
@@ -309,13 +308,11 @@ def _known_behavior(behavior: Any, trials: int, observed: int) -> Array | None:
     return jnp.asarray(known.astype(np.float32))
 
 
-def _named(names: Sequence[str], behavior: Array | None) -> tuple[str, ...]:
-    number = 0 if behavior is None else behavior.shape[2]
-    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
-        raise ValueError(f"behavior_names: expected a list of names, got {names!r}")
+def _behavior_names(given: Any, behavior: Array | None) -> tuple[str, ...]:
+    names, number = _names(given, "behavior_names"), 0 if behavior is None else behavior.shape[2]
     if len(names) not in (0, number):
         raise ValueError(f"behavior_names: expected one for each of {number} variables of behavior, got {len(names)}")
-    return tuple(names)
+    return names
 
 
 def _conditions(condition: Any, trials: int) -> Array:
@@ -329,12 +326,16 @@ def _identifiers(names: Any, length: int, name: str) -> tuple[int, ...]:
     return tuple(whole_numbers(range(length) if names is None else names, name, length=length).tolist())
 
 
-def _splits(split: str | Sequence[str], trials: int) -> tuple[str, ...]:
-    names = (split,) * trials if isinstance(split, str) else tuple(split)
-    for name in names:
-        if not isinstance(name, str):
-            raise ValueError(f"split: expected names, got {name!r}")
+def _splits(split: Any, trials: int) -> tuple[str, ...]:
+    names = (split,) * trials if isinstance(split, str) else _names(split, "split")
     for name in set(names):
         checks.one_of(name, SPLITS, "split")
     checks.sequence_of_shape(names, trials, "split")
-    return tuple(str(name) for name in names)
+    return names
+
+
+def _names(given: Any, name: str) -> tuple[str, ...]:
+    names: tuple[Any, ...] = tuple(given) if np.iterable(given) and not isinstance(given, str) else (None,)
+    if not all(isinstance(one, str) for one in names):
+        raise ValueError(f"{name}: expected a list of names, got {given!r}")
+    return tuple(str(one) for one in names)

@@ -156,7 +156,7 @@ def test_what_is_no_array_of_real_numbers_is_named(name):
         call(good, None)
     with pytest.raises(UnitsError, match="rates: expected a quantity convertible to a plain number, got one in Hz"):
         call(good * units.Hz, good)
-    with pytest.raises(ValueError, match=r"expected at least [12] axes, the last one neurons"):
+    with pytest.raises(ValueError, match=r"expected [12] or more axes, the last one neurons"):
         call(1.0, 1.0)
 
 

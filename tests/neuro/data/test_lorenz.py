@@ -130,6 +130,7 @@ def test_the_long_preset_and_forward_bins():
         ({"neurons": 0}, "neurons: expected a positive whole number"),
         ({"base_hz": float("nan")}, "base_hz: expected one finite number in Hz"),
         ({"base_hz": "5 Hz"}, "base_hz: expected one finite number in Hz"),
+        ({"base_hz": 1e7}, "base_hz: expected at most"),
         ({"base_hz": [5.0, 6.0]}, "base_hz: expected one finite number in Hz"),
         ({"train_fraction": float("nan")}, "train_fraction: expected one finite number"),
         ({"dt": 0.03} | SMALL, "dt: 0.03 is too large a step for 'euler': the paths are not finite"),
