@@ -8,6 +8,7 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
+from neuro.arguments import positive_number, real_array
 from physics.numerics import checks
 
 __all__ = ["bits_per_spike", "gaussian_smoothing", "poisson_nll", "rate_r2"]
@@ -23,11 +24,12 @@ def poisson_nll(*, rates: Any, counts: Any) -> float:
     r"""Return $\sum (r - n \ln r + \ln n!)$ over the observed bins, in nats.
 
     Args:
-        rates: r, expected counts per bin, any shape; a zero is taken as 1e-9.
+        rates: r, expected counts per bin, any shape but a single number; a zero is taken as 1e-9.
         counts: n, spikes per bin, NaN where unobserved, same shape.
 
     Raises:
-        ValueError: shapes differ, the arrays are empty, or a rate is negative, or NaN in an observed bin.
+        UnitsError: a quantity with a unit, such as rates in Hz.
+        ValueError: the arrays are not real or empty, shapes differ, or a rate is negative, or NaN in an observed bin.
     """
     from scipy.special import gammaln
 
@@ -46,18 +48,21 @@ def bits_per_spike(*, rates: Any, counts: Any) -> float:
         counts: spikes per bin, NaN where unobserved, same shape.
 
     Raises:
-        ValueError: shapes differ, the arrays are empty, or a rate is negative, or NaN in an observed bin.
+        UnitsError: a quantity with a unit, such as rates in Hz.
+        ValueError: the arrays are not real or empty or have a single axis, shapes differ, or a rate is negative, or
+            NaN in an observed bin.
 
     Source: Pei et al. (2021), Neural Latents Benchmark '21; compared in the tests with its evaluator.
     """
-    n = np.asarray(counts, np.float64)
-    nll = poisson_nll(rates=rates, counts=n)
+    n = real_array(counts, "counts", least_axes=2).astype(np.float64)
+    r = real_array(rates, "rates", least_axes=2).astype(np.float64)
+    nll = poisson_nll(rates=r, counts=n)
     observed = ~np.isnan(n)
     spikes = np.sum(n, where=observed)
     if spikes == 0:
         warnings.warn("counts: there is no spike, so bits per spike are not defined", stacklevel=2)
         return float("nan")
-    if np.sum(np.asarray(rates, np.float64), where=observed) >= UNIT_RATIO * spikes:
+    if np.sum(r, where=observed) >= UNIT_RATIO * spikes:
         warnings.warn(
             f"rates: their mean is {UNIT_RATIO:.0f} times that of counts or more; expected counts per bin, "
             "not Hz (multiply by the bin width)",
@@ -90,9 +95,10 @@ def rate_r2(*, truth: Any, rates: Any, average: bool = True) -> float | np.ndarr
         average: False returns one value per neuron, shape (neuron,).
 
     Raises:
-        ValueError: shapes differ, or a value is not finite.
+        UnitsError: a quantity with a unit: give plain numbers.
+        ValueError: the arrays are not real, have no axis of neurons, shapes differ, or a value is not finite.
     """
-    t, r = np.asarray(truth, np.float64), np.asarray(rates, np.float64)
+    t, r = (real_array(x, name, least_axes=2).astype(np.float64) for x, name in ((truth, "truth"), (rates, "rates")))
     checks.finite(t, "truth")
     checks.finite(checks.same_shape(r, t, "rates", "truth"), "rates")
     t, r = t.reshape(-1, t.shape[-1]), r.reshape(-1, t.shape[-1])
@@ -111,20 +117,20 @@ def gaussian_smoothing(counts: Any, *, width_bins: float) -> np.ndarray:
         width_bins: standard deviation of the Gaussian, in bins; the ends are reflected.
 
     Raises:
-        ValueError: a count is not finite, the array has not three axes, or the width is not positive.
+        ValueError: a count is not real or not finite, the array has not three axes, or the width is not positive.
     """
     from scipy.ndimage import gaussian_filter1d
 
-    n = checks.finite(np.asarray(counts, np.float64), "counts")
+    n = checks.finite(real_array(counts, "counts").astype(np.float64), "counts")
     if n.ndim != 3:
         raise ValueError(f"counts: expected the shape (trial, time, neuron), got {n.shape}")
-    checks.positive(np.asarray(width_bins, float), "width_bins")
-    return gaussian_filter1d(n, width_bins, axis=1, mode="reflect")
+    width = positive_number(width_bins, "", "width_bins")
+    return gaussian_filter1d(n, width, axis=1, mode="reflect")
 
 
 def _observed(rates: Any, counts: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return the checked, floored rates and the counts of the observed bins, flat."""
-    r, n = np.asarray(rates, np.float64), np.asarray(counts, np.float64)
+    r, n = (real_array(x, name, least_axes=1).astype(np.float64) for x, name in ((rates, "rates"), (counts, "counts")))
     checks.same_shape(r, n, "rates", "counts")
     checks.nonempty(n, "counts")
     observed = ~np.isnan(n)

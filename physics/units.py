@@ -41,7 +41,9 @@ def value(x: Any, unit: str, name: str) -> Any:
     try:
         return x.to_value(unit, equivalencies=units.dimensionless_angles())
     except units.UnitConversionError as error:
-        raise UnitsError(f"{name}: expected a quantity convertible to {unit}, got one in {x.unit}") from error
+        raise UnitsError(
+            f"{name}: expected a quantity convertible to {unit or 'a plain number'}, got one in {x.unit}"
+        ) from error
 
 
 def array(x: Any, unit: str, name: str) -> Array:

@@ -17,14 +17,18 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from neuro.arguments import positive_number
 from neuro.data.splits import stratified_split
 from neuro.data.trials import SpikeTrials
 from physics.numerics import checks
-from physics.types import PRNGKey
-from physics.units import value
+from physics.types import PRNGKey, Real
+from physics.units import number
 
 SIGMA, RHO, BETA = 10.0, 28.0, 8.0 / 3.0
 INTEGRATORS = ("euler", "rk4")
+
+MOST_HZ = 1e6
+"""Beyond, counts would not fit into 32 bits; a neuron fires below 1e3 Hz."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,13 +40,13 @@ class LorenzProtocol:
     """Trials of each condition."""
     neurons: int = 29
     bins: int = 50
-    bin_width: float = 0.020
+    bin_width: Real = 0.020
     """s"""
-    base_hz: float = 5.0
+    base_hz: Real = 5.0
     """Rate of a neuron at the centre of the attractor [Hz]."""
     integrator: str = "euler"
     dt: float = 0.006
-    """Lorenz time per millisecond, one integration step."""
+    """Lorenz time per millisecond, one integration step. From about 0.03 Euler's method runs off to infinity."""
     burn_in: int = 500
     """Milliseconds before the first bin."""
     train_fraction: float = 19 / 24
@@ -52,10 +56,12 @@ class LorenzProtocol:
         """Check every field."""
         for name in ("conditions", "trials", "neurons", "bins", "burn_in"):
             checks.positive_integer(getattr(self, name), name)
-        for name in ("bin_width", "base_hz", "dt"):
-            checks.positive(np.asarray(getattr(self, name), float), name)
+        for name, unit in (("bin_width", "s"), ("base_hz", "Hz"), ("dt", "")):
+            object.__setattr__(self, name, positive_number(getattr(self, name), unit, name))
+        if self.base_hz > MOST_HZ:
+            raise ValueError(f"base_hz: expected at most {MOST_HZ:.0e} Hz, got {self.base_hz}")
         checks.one_of(self.integrator, INTEGRATORS, "integrator")
-        checks.fraction(self.train_fraction, "train_fraction")
+        checks.fraction(number(self.train_fraction, "", "train_fraction"), "train_fraction")
         if self.fine_steps < 1 or not math.isclose(self.fine_steps, 1e3 * self.bin_width, rel_tol=1e-9):
             raise ValueError(f"bin_width: expected a whole number of milliseconds, got {self.bin_width} s")
 
@@ -89,17 +95,20 @@ def lorenz(
         **changes: fields of `LorenzProtocol` to change, such as `trials=8`.
 
     Raises:
-        ValueError: an unknown preset, integrator or split, or a number out of range.
+        UnitsError: a change is a quantity of another dimension.
+        ValueError: an unknown preset, integrator or split, a number out of range, or a step with which the paths
+            diverge.
         TypeError: `key` is no typed key, or a change names no field of `LorenzProtocol`.
     """
     checks.typed_key(key)
     checks.one_of(split, ("trial", "condition"), "split")
     preset_protocol = LORENZ_PRESETS[checks.one_of(preset, tuple(LORENZ_PRESETS), "preset")]
-    if "bin_width" in changes:
-        changes["bin_width"] = float(value(changes["bin_width"], "s", "bin_width"))
     protocol = dataclasses.replace(preset_protocol, **changes)
     path_key, readout_key, count_key, split_key = jax.random.split(key, 4)
-    latents = scaled(lorenz_paths(path_key, protocol))
+    paths = lorenz_paths(path_key, protocol)
+    if not np.isfinite(paths).all():
+        raise ValueError(f"dt: {protocol.dt} is too large a step for {protocol.integrator!r}: the paths are not finite")
+    latents = scaled(paths)
     fine = firing_rates(latents, readout_weights(readout_key, protocol.neurons), protocol.base_hz)
     if at_most_one:
         fine = -jnp.expm1(-1e-3 * fine) / 1e-3

@@ -2,15 +2,23 @@
 
 import os
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from neuro.arguments import positive_number
 from neuro.data.trials import SpikeTrials
 from physics.errors import DataFormatError
-from physics.numerics import checks
-from physics.units import value
+from physics.types import Real
+from physics.units import number
+
+MOST_ENTRIES = 1_000_000_000
+"""Counts that are made of one file at most: beyond, the bin width is most likely in another unit."""
+
+DAMAGE = (ValueError, KeyError, EOFError, OSError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error)
+"""What reading a damaged member of an archive raises."""
 
 
 def read_spike_list(
@@ -23,7 +31,7 @@ def read_spike_list(
     spike_times: str = "spiketimes",
     neuron_ids: str = "neuron_ids",
     trial_ids: str = "trial_ids",
-    time_unit: float = 1e-3,
+    time_unit: Real = 1e-3,
 ) -> SpikeTrials:
     """Return the binned spikes of an `.npz` archive that lists time, neuron and trial of every spike.
 
@@ -44,29 +52,36 @@ def read_spike_list(
     Raises:
         FileNotFoundError: there is no such file.
         DataFormatError: the file is no archive of plain arrays, a dataset is missing, or spikes are absent, of unequal
-            number, not finite, or outside [start, stop).
-        ValueError: the bin width is not positive, or does not divide the window.
+            number, not finite, or outside [start, stop), or the file is damaged.
+        UnitsError: a time is a quantity of another dimension.
+        ValueError: the bin width is not positive, does not divide the window or makes more than a billion counts; or
+            another time is not finite.
     """
-    width = float(checks.positive(np.asarray(value(bin_width, "s", "bin_width"), float), "bin_width"))
+    width, unit = positive_number(bin_width, "s", "bin_width"), positive_number(time_unit, "s", "time_unit")
     found = _load(Path(path), (spike_times, neuron_ids, trial_ids))
     _check_lists(path, found, (spike_times, neuron_ids, trial_ids))
-    times = found[spike_times].astype(float) * time_unit
-    first = _edge(start, "start", found.get("tmin"), time_unit, 0.0)
-    end_of_last = first + width * (np.floor((times.max() - first) / width) + 1)
-    last = _edge(stop, "stop", found.get("tmax"), time_unit, end_of_last)
-    bins = round((last - first) / width)
+    times = found[spike_times].astype(float) * unit
+    first = _edge(path, start, "start", found, "tmin", unit) or 0.0
+    last = _edge(path, stop, "stop", found, "tmax", unit)
+    neurons, neuron = _identities(found[neuron_ids])
+    trials, trial = _identities(found[trial_ids])
+    bins_needed = ((times.max() if last is None else last) - first) / width
+    if bins_needed * len(trials) * len(neurons) > MOST_ENTRIES:
+        raise ValueError(
+            f"bin_width: {width} s makes {bins_needed:.3g} bins of {len(trials)} trials and {len(neurons)} neurons, "
+            f"more than the {MOST_ENTRIES:.0e} counts allowed"
+        )
+    position = _positions(times, first, width)
+    bins = max(int(position.max()), 0) + 1 if last is None else round(bins_needed)
+    last = first + bins * width if last is None else last
     if bins < 1 or abs(bins * width - (last - first)) > 1e-6 * width:
         raise ValueError(f"bin_width: {width} s does not divide the window from {first} to {last} s")
-    # Rounding to a nanosecond keeps a spike on an edge in the bin that the edge opens.
-    position = np.floor(np.round((times - first) / width, 9)).astype(int)
     outside = np.flatnonzero((position < 0) | (position >= bins))
     if outside.size:
         raise DataFormatError(
             f"{path}: dataset {spike_times!r}: {outside.size} spikes outside [{first}, {last}) s, "
             f"the first at {times[outside[0]]} s (number {outside[0]})"
         )
-    neurons, neuron = _identities(found[neuron_ids])
-    trials, trial = _identities(found[trial_ids])
     flat = np.bincount((trial * bins + position) * len(neurons) + neuron, minlength=len(trials) * bins * len(neurons))
     return SpikeTrials(
         flat.reshape(len(trials), bins, len(neurons)),
@@ -91,17 +106,21 @@ def _load(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
         missing = [name for name in names if name not in archive.files]
         if missing:
             raise DataFormatError(f"{path}: no dataset {missing}; the file holds {sorted(archive.files)}")
-        try:
-            return {name: archive[name] for name in (*names, "tmin", "tmax") if name in archive.files}
-        except ValueError as error:
-            raise DataFormatError(f"{path}: a dataset is not a plain array: {error}") from error
+        return {name: _dataset(path, archive, name) for name in (*names, "tmin", "tmax") if name in archive.files}
+
+
+def _dataset(path: Path, archive: np.lib.npyio.NpzFile, name: str) -> np.ndarray:
+    try:
+        return archive[name]
+    except DAMAGE as error:
+        raise DataFormatError(f"{path}: dataset {name!r}: damaged, or not a plain array: {error}") from error
 
 
 def _check_lists(path: Any, found: dict[str, np.ndarray], names: tuple[str, ...]) -> None:
     times, *identifiers = names
     for name in names:
         data = found[name]
-        if data.ndim != 1 or not np.issubdtype(data.dtype, np.number):
+        if data.ndim != 1 or data.dtype.kind not in "iuf":
             raise DataFormatError(
                 f"{path}: dataset {name!r}: expected a list of numbers, got {data.dtype} {data.shape}"
             )
@@ -116,14 +135,32 @@ def _check_lists(path: Any, found: dict[str, np.ndarray], names: tuple[str, ...]
         if bad.size:
             raise DataFormatError(f"{path}: dataset {name!r}: expected finite numbers, got {data[bad[0]]} at {bad[0]}")
     for name in identifiers:
-        if np.any(found[name] != np.round(found[name])):
-            raise DataFormatError(f"{path}: dataset {name!r}: expected whole numbers")
+        data = found[name]
+        if np.any((data != np.round(data)) | (data < -(2.0**53)) | (data > 2.0**53)):
+            raise DataFormatError(f"{path}: dataset {name!r}: expected whole numbers, of at most 2^53")
 
 
-def _edge(given: Any, name: str, stored: np.ndarray | None, unit: float, default: float) -> float:
+def _edge(path: Any, given: Any, name: str, found: dict[str, np.ndarray], stored: str, unit: float) -> float | None:
+    """Return an edge of the window [s]: the argument, or else what the archive stores, or else None."""
     if given is not None:
-        return float(checks.finite(np.asarray(value(given, "s", name), float), name))
-    return default if stored is None or stored.size != 1 else float(stored.reshape(())) * unit
+        return number(given, "s", name)
+    if stored not in found:
+        return None
+    edge = found[stored]
+    if edge.size != 1 or edge.dtype.kind not in "iuf" or not np.isfinite(edge).all():
+        raise DataFormatError(
+            f"{path}: dataset {stored!r}: expected one finite number, got {edge.dtype} of shape {edge.shape}: {edge}"
+        )
+    return float(edge.reshape(())) * unit
+
+
+def _positions(times: np.ndarray, first: float, width: float) -> np.ndarray:
+    """Return the bin of each time; a spike within rounding errors of an edge is in the bin that the edge opens."""
+    exact = (times - first) / width
+    edge = np.rint(exact)
+    error = 1e-9 + 4.0 * np.finfo(float).eps * np.maximum(np.abs(times), abs(first)) / width
+    position = np.where(np.abs(exact - edge) <= error, edge, np.floor(exact))
+    return np.clip(position, -1, MOST_ENTRIES).astype(np.int64)
 
 
 def _identities(identifiers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

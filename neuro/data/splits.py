@@ -1,12 +1,11 @@
 """Division of trials into training, validation and test sets, stratified by condition and fixed by a key."""
 
-from collections.abc import Sequence
-
 import jax
 import numpy as np
 
+from neuro.arguments import real_array, whole_numbers
 from physics.numerics import checks
-from physics.types import PRNGKey
+from physics.types import PRNGKey, Real
 
 SPLITS = ("train", "val", "test", "none")
 
@@ -14,8 +13,8 @@ SPLITS = ("train", "val", "test", "none")
 def stratified_split(
     *,
     key: PRNGKey,
-    condition: Sequence[int] | np.ndarray,
-    fractions: Sequence[float] = (0.7, 0.15, 0.15),
+    condition: Real,
+    fractions: Real = (0.7, 0.15, 0.15),
     by: str = "trial",
 ) -> tuple[str, ...]:
     """Return "train", "val" or "test" for every trial.
@@ -28,14 +27,15 @@ def stratified_split(
             generalisation to unseen ones). Shares are rounded to whole numbers within the group that is divided.
 
     Raises:
-        ValueError: the fractions are negative or do not sum to 1, `by` is unknown, or there is no trial.
+        ValueError: the fractions are negative or do not sum to 1, `by` is unknown, or the conditions are not whole
+            numbers, one for each of at least one trial.
     """
     checks.typed_key(key)
     checks.one_of(by, ("trial", "condition"), "by")
-    shares = checks.nonnegative(np.asarray(fractions, float), "fractions")
+    shares = checks.nonnegative(real_array(fractions, "fractions"), "fractions")
     if shares.shape != (3,) or abs(shares.sum() - 1.0) > 1e-9:
-        raise ValueError(f"fractions: expected three shares that sum to 1, got {tuple(fractions)}")
-    labels = checks.nonempty(np.asarray(condition), "condition")
+        raise ValueError(f"fractions: expected three shares that sum to 1, got {fractions!r}")
+    labels = checks.nonempty(whole_numbers(condition, "condition"), "condition")
     groups, member = np.unique(labels, return_inverse=True)
     result = np.empty(len(labels), dtype=object)
     if by == "condition":

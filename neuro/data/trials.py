@@ -1,6 +1,5 @@
 """The one type of spiking data: counts of spikes per trial, time bin and neuron, with what is known about them."""
 
-from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -10,10 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from neuro.arguments import positive_number, real_array, whole_numbers
 from neuro.data.splits import SPLITS, stratified_split
 from physics.numerics import batching, checks
-from physics.types import PRNGKey
-from physics.units import value
+from physics.types import PRNGKey, Real
+from physics.units import array
+
+MOST = np.iinfo(np.int32).max
+"""The largest count, and the largest number of a condition."""
 
 
 class SpikeTrials(eqx.Module):
@@ -56,13 +59,13 @@ class SpikeTrials(eqx.Module):
         rates: Any = None,
         behavior: Any = None,
         condition: Any = None,
-        observed_bins: int | None = None,
-        forward_bins: int = 0,
-        held_in: int | None = None,
-        split: str | Sequence[str] = "none",
-        neuron_ids: Sequence[int] | None = None,
-        trial_ids: Sequence[int] | None = None,
-        behavior_names: Sequence[str] = (),
+        observed_bins: Real = None,
+        forward_bins: Real = 0,
+        held_in: Real = None,
+        split: Any = "none",
+        neuron_ids: Real = None,
+        trial_ids: Real = None,
+        behavior_names: Any = (),
         alignment: str = "",
         source: str = "",
     ) -> None:
@@ -71,52 +74,49 @@ class SpikeTrials(eqx.Module):
         Args:
             counts: (trial, time, neuron), whole numbers of at least zero, NaN where unobserved.
             bin_width: s.
-            mask: broadcasts with `counts`; False makes a bin unobserved.
+            mask: broadcasts with `counts`; False or 0 makes a bin unobserved.
             rates: (trial, time, neuron) [Hz].
             behavior: (trial, observed time, variable).
-            condition: (trial,).
+            condition: (trial,), whole numbers.
             observed_bins: bins that a model may read; all but the forward ones by default.
             forward_bins: bins to forecast, the last ones.
             held_in: neurons that a model may read, the first ones; all by default.
             split: one name for all trials, or one for each.
-            neuron_ids: names of the neurons; their positions by default.
+            neuron_ids: names of the neurons, whole numbers, each once; their positions by default.
             trial_ids: names of the trials; their positions by default.
-            behavior_names: one for each variable.
+            behavior_names: one for each variable, or none.
             alignment: the event at the first bin.
             source: where the data come from.
 
         Raises:
-            ValueError: shapes disagree, counts are negative or broken, or a name is unknown.
+            UnitsError: a quantity of another dimension.
+        ValueError: shapes disagree, counts are no whole numbers or do not fit into 32 bits, a name is unknown or given
+            twice, or a number is not whole.
         """
         self.counts, self.mask = _counts_and_mask(counts, mask)
         trials, bins, neurons = self.counts.shape
-        self.bin_width = float(checks.positive(np.asarray(value(bin_width, "s", "bin_width"), float), "bin_width"))
-        self.forward_bins = int(forward_bins)
-        self.observed_bins = bins - self.forward_bins if observed_bins is None else int(observed_bins)
-        if self.forward_bins < 0 or self.observed_bins < 1 or self.observed_bins + self.forward_bins != bins:
+        self.bin_width = positive_number(bin_width, "s", "bin_width")
+        self.forward_bins = checks.nonnegative_integer(forward_bins, "forward_bins")
+        rest = bins - self.forward_bins
+        self.observed_bins = rest if observed_bins is None else checks.positive_integer(observed_bins, "observed_bins")
+        if rest < 1 or self.observed_bins != rest:
             raise ValueError(
                 f"observed_bins, forward_bins: expected at least 1 and 0 with the sum {bins}, the bins of counts; "
                 f"got {self.observed_bins} and {self.forward_bins}"
             )
-        self.held_in = neurons if held_in is None else int(held_in)
-        if not 1 <= self.held_in <= neurons:
+        self.held_in = neurons if held_in is None else checks.positive_integer(held_in, "held_in")
+        if self.held_in > neurons:
             raise ValueError(f"held_in: expected 1 to {neurons}, the neurons of counts; got {held_in}")
-        self.rates = _known(rates, "rates", self.counts.shape)
-        self.behavior = None if behavior is None else jnp.asarray(behavior, jnp.float32)
-        self.condition = None if condition is None else jnp.asarray(condition, jnp.int32)
-        names = (split,) * trials if isinstance(split, str) else tuple(str(name) for name in split)
-        for name in set(names):
-            checks.one_of(name, SPLITS, "split")
-        self.split = names
-        self.neuron_ids = tuple(range(neurons)) if neuron_ids is None else tuple(int(i) for i in neuron_ids)
-        self.trial_ids = tuple(range(trials)) if trial_ids is None else tuple(int(i) for i in trial_ids)
-        self.behavior_names = tuple(behavior_names)
+        self.rates = _known_rates(rates, self.counts.shape)
+        self.behavior = _known_behavior(behavior, trials, rest)
+        self.behavior_names = _behavior_names(behavior_names, self.behavior)
+        self.condition = None if condition is None else _conditions(condition, trials)
+        self.split = _splits(split, trials)
+        self.neuron_ids = _identifiers(neuron_ids, neurons, "neuron_ids")
+        if len(set(self.neuron_ids)) < neurons:
+            raise ValueError(f"neuron_ids: expected every name once, got {self.neuron_ids}")
+        self.trial_ids = _identifiers(trial_ids, trials, "trial_ids")
         self.alignment, self.source = alignment, source
-        _length(self.split, trials, "split")
-        _length(self.neuron_ids, neurons, "neuron_ids")
-        _length(self.trial_ids, trials, "trial_ids")
-        _length(self.condition, trials, "condition")
-        _length(self.behavior, trials, "behavior")
 
     def __len__(self) -> int:
         """Return the number of trials."""
@@ -137,11 +137,16 @@ class SpikeTrials(eqx.Module):
         """Return the trials of one split, or those that a slice, indices or a boolean mask name, or both restrictions.
 
         Raises:
-            ValueError: `split` is unknown, or no trial is left.
+            ValueError: `split` is unknown, `trials` names a trial that does not exist, or no trial is left.
         """
         chosen = np.arange(len(self))
         if trials is not None:
-            chosen = np.atleast_1d(chosen[trials if isinstance(trials, slice) else np.asarray(trials)])
+            try:
+                chosen = np.atleast_1d(chosen[trials if isinstance(trials, slice) else np.asarray(trials)])
+            except (IndexError, TypeError, ValueError) as error:
+                raise ValueError(f"trials: {_SELECTION.format(len(self))}, got {trials!r}") from error
+            if chosen.ndim != 1:
+                raise ValueError(f"trials: {_SELECTION.format(len(self))}, got shape {chosen.shape}")
         if split is not None:
             checks.one_of(split, SPLITS, "split")
             chosen = chosen[[self.split[i] == split for i in chosen]]
@@ -155,7 +160,7 @@ class SpikeTrials(eqx.Module):
         names = {name: [getattr(self, name)[i] for i in chosen] for name in ("split", "trial_ids")}
         return self._replace(**arrays, **names)
 
-    def hold_out(self, *, every: int | None = None, ids: Sequence[int] | None = None) -> "SpikeTrials":
+    def hold_out(self, *, every: int | None = None, ids: Real = None) -> "SpikeTrials":
         """Return the same trials with some neurons held out, moved behind the held-in ones.
 
         Args:
@@ -169,10 +174,11 @@ class SpikeTrials(eqx.Module):
         if (every is None) == (ids is None):
             raise ValueError("hold_out: expected exactly one of every= and ids=")
         if ids is not None:
-            unknown = sorted(set(ids) - set(self.neuron_ids))
+            named = whole_numbers(ids, "ids")
+            unknown = sorted(set(named.tolist()) - set(self.neuron_ids))
             if unknown:
                 raise ValueError(f"ids: unknown neurons {unknown}; the neurons are {self.neuron_ids}")
-            out = np.isin(self.neuron_ids, list(ids))
+            out = np.isin(self.neuron_ids, named)
         else:
             step = checks.positive_integer(every, "every")
             out = np.asarray(np.arange(neurons) % step == step - 1)
@@ -219,9 +225,7 @@ class SpikeTrials(eqx.Module):
             forward_bins=forward,
         )
 
-    def with_split(
-        self, *, key: PRNGKey, fractions: Sequence[float] = (0.7, 0.15, 0.15), by: str = "trial"
-    ) -> "SpikeTrials":
+    def with_split(self, *, key: PRNGKey, fractions: Real = (0.7, 0.15, 0.15), by: str = "trial") -> "SpikeTrials":
         """Return the trials with new splits drawn from a key; the arguments are those of `stratified_split`."""
         condition = np.zeros(len(self), int) if self.condition is None else np.asarray(self.condition)
         return self._replace(split=stratified_split(key=key, condition=condition, fractions=fractions, by=by))
@@ -251,35 +255,87 @@ class SpikeTrials(eqx.Module):
         return SpikeTrials(**(kept | changes))
 
 
+_SELECTION = "expected a slice, positions among {0} trials, or a mask of {0} truth values"
+
+
 def _counts_and_mask(counts: Any, mask: Any) -> tuple[Array, Array]:
-    given = np.asarray(counts)
-    if given.ndim != 3 or not (np.issubdtype(given.dtype, np.number) or given.dtype == bool):
+    given = real_array(counts, "counts")
+    if given.ndim != 3:
         raise ValueError(
             f"counts: expected numbers of shape (trial, time, neuron), got {given.dtype} of shape {given.shape}"
         )
     checks.nonempty(given, "counts")
-    try:
-        observed = np.broadcast_to(True if mask is None else np.asarray(mask, bool), given.shape)
-    except ValueError:
-        raise ValueError(f"mask: expected to broadcast with counts {given.shape}, got {np.shape(mask)}") from None
+    observed = np.broadcast_to(True, given.shape) if mask is None else _mask(mask, given.shape)
     if np.issubdtype(given.dtype, np.floating):
         observed = observed & ~np.isnan(given)
     filled = np.where(observed, given, 0)
     checks.nonnegative(filled, "counts")
     if np.any(filled != np.round(filled)):
         raise ValueError("counts: expected whole numbers of spikes per bin; rates belong into rates=")
+    if np.any(filled > MOST):
+        raise ValueError(f"counts: expected at most {MOST} spikes per bin, got {filled.max()}")
     return jnp.asarray(filled.astype(np.int32)), jnp.asarray(observed)
 
 
-def _length(x: Any, length: int, name: str) -> None:
-    if x is not None and len(x) != length:
-        raise ValueError(f"{name}: expected {length} elements, got {len(x)}")
+def _mask(mask: Any, shape: tuple[int, ...]) -> np.ndarray:
+    given = real_array(mask, "mask")
+    if not np.isin(given, (0, 1)).all():
+        raise ValueError("mask: expected truth values, or the numbers 0 and 1")
+    try:
+        return np.broadcast_to(given.astype(bool), shape)
+    except ValueError:
+        raise ValueError(f"mask: expected to broadcast with counts {shape}, got {given.shape}") from None
 
 
-def _known(rates: Any, name: str, shape: tuple[int, ...]) -> Array | None:
+def _known_rates(rates: Any, shape: tuple[int, ...]) -> Array | None:
     if rates is None:
         return None
-    known = jnp.asarray(value(rates, "Hz", name), jnp.float32)
+    known = array(rates, "Hz", "rates").astype(jnp.float32)
     if known.shape != shape:
-        raise ValueError(f"{name}: expected the shape {shape} of counts, got {known.shape}")
-    return checks.nonnegative(known, name)
+        raise ValueError(f"rates: expected the shape {shape} of counts, got {known.shape}")
+    return checks.nonnegative(known, "rates")
+
+
+def _known_behavior(behavior: Any, trials: int, observed: int) -> Array | None:
+    if behavior is None:
+        return None
+    known = real_array(behavior, "behavior")
+    if known.ndim != 3 or known.shape[:2] != (trials, observed):
+        raise ValueError(
+            f"behavior: expected {trials} elements of {observed} observed bins each, the shape "
+            f"({trials}, {observed}, variables), got {known.shape}"
+        )
+    return jnp.asarray(known.astype(np.float32))
+
+
+def _behavior_names(given: Any, behavior: Array | None) -> tuple[str, ...]:
+    names, number = _names(given, "behavior_names"), 0 if behavior is None else behavior.shape[2]
+    if len(names) not in (0, number):
+        raise ValueError(f"behavior_names: expected one for each of {number} variables of behavior, got {len(names)}")
+    return names
+
+
+def _conditions(condition: Any, trials: int) -> Array:
+    numbers = whole_numbers(condition, "condition", length=trials)
+    if np.any(np.abs(numbers) > MOST):
+        raise ValueError(f"condition: expected numbers of at most {MOST}, got {numbers[np.abs(numbers).argmax()]}")
+    return jnp.asarray(numbers.astype(np.int32))
+
+
+def _identifiers(names: Any, length: int, name: str) -> tuple[int, ...]:
+    return tuple(whole_numbers(range(length) if names is None else names, name, length=length).tolist())
+
+
+def _splits(split: Any, trials: int) -> tuple[str, ...]:
+    names = (split,) * trials if isinstance(split, str) else _names(split, "split")
+    for name in set(names):
+        checks.one_of(name, SPLITS, "split")
+    checks.sequence_of_shape(names, trials, "split")
+    return names
+
+
+def _names(given: Any, name: str) -> tuple[str, ...]:
+    names: tuple[Any, ...] = tuple(given) if np.iterable(given) and not isinstance(given, str) else (None,)
+    if not all(isinstance(one, str) for one in names):
+        raise ValueError(f"{name}: expected a list of names, got {given!r}")
+    return tuple(str(one) for one in names)

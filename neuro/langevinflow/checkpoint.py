@@ -59,7 +59,9 @@ def load(path: str | os.PathLike[str]) -> "TrainingRun":
             sizes = {"held_in": header["held_in"], "mean_rate": np.ones(header["neurons"])}
             skeleton = eqx.filter_eval_shape(lambda key: LangevinFlow(config, **sizes, key=key), jax.random.key(0))
             model = eqx.tree_deserialise_leaves(file, skeleton)
-        except (KeyError, TypeError, ValueError, RuntimeError, EOFError) as error:
+            if file.read(1):
+                raise ValueError("there is more in the file than the model")
+        except (AttributeError, KeyError, TypeError, ValueError, RuntimeError, EOFError) as error:
             raise DataFormatError(f"{path}: the saved model is damaged or incomplete: {error}") from error
     return TrainingRun(model, history)
 
@@ -70,6 +72,6 @@ def _header(path: str | os.PathLike[str], line: bytes) -> dict:
         found, version = header["format"], header["version"]
     except (ValueError, TypeError, KeyError, UnicodeDecodeError):
         raise DataFormatError(f"{path}: expected a saved LangevinFlow model, found no such header") from None
-    if found != FORMAT or version > VERSION:
+    if found != FORMAT or type(version) is not int or not 1 <= version <= VERSION:
         raise DataFormatError(f"{path}: expected {FORMAT!r} up to version {VERSION}, found {found!r} {version!r}")
     return header

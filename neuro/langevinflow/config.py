@@ -1,12 +1,16 @@
 """What a LangevinFlow model is made of and how it is trained: host-side, frozen, hashable."""
 
 import dataclasses
+from collections.abc import Callable
+from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
+from neuro.arguments import positive_number
 from neuro.data import SpikeTrials
 from physics.numerics import checks
+from physics.types import Real
+from physics.units import number
 
 MODES = ("physical",)
 SCHEMES = ("baoab", "obabo")
@@ -14,7 +18,6 @@ CONTROLS = ("feedback", "open")
 DECODERS = ("transformer", "mlp", "linear")
 DECODES = ("zv", "zvh")
 TRANSFORMS = ("sqrt", "raw")
-DTYPES = ("float32", "float64")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +25,7 @@ class Config:
     """Sizes, options and training settings of a model; `None` is filled in from the trials.
 
     Raises:
+        UnitsError: the bin width is a quantity of another dimension.
         ValueError: a field is out of range or names an unknown option; the message lists what exists.
     """
 
@@ -38,7 +42,7 @@ class Config:
     """R: an oscillator is coupled to its R neighbours on either side."""
     observed_bins: int | None = None
     forward_bins: int | None = None
-    bin_width: float | None = None
+    bin_width: Real = None
     """s"""
     substeps: int = 1
     """Langevin steps per bin."""
@@ -84,20 +88,12 @@ class Config:
             raise ValueError(f"mode: expected one of the modes that exist, {MODES}; got {self.mode!r}")
         for name, allowed in _CHOICES.items():
             checks.one_of(getattr(self, name), allowed, name)
-        for name in _POSITIVE_INTEGERS:
-            checks.positive_integer(getattr(self, name), name)
-        for name in ("observed_bins", "patience"):
-            if getattr(self, name) is not None:
-                checks.positive_integer(getattr(self, name), name)
-        for name in ("learning_rate", "clip_norm"):
-            checks.positive(np.asarray(getattr(self, name), float), name)
-        for name in ("kl_weight", "weight_decay"):
-            checks.nonnegative(np.asarray(getattr(self, name), float), name)
-        if self.bin_width is not None:
-            checks.positive(np.asarray(self.bin_width, float), "bin_width")
-        if self.forward_bins is not None and self.forward_bins < 0:
-            raise ValueError(f"forward_bins: expected at least 0, got {self.forward_bins}")
-        if not 0.0 < self.keep_probability <= 1.0:
+        object.__setattr__(self, "causal", bool(checks.one_of(self.causal, (True, False), "causal")))
+        for name, check in _NUMBERS.items():
+            given = getattr(self, name)
+            if given is not None or name not in _OPTIONAL:
+                object.__setattr__(self, name, check(given, name))
+        if self.keep_probability > 1.0:
             raise ValueError(f"keep_probability: expected more than 0 and at most 1, got {self.keep_probability}")
         if self.latent_width % self.channels:
             raise ValueError(f"latent_width: expected a multiple of channels={self.channels}, got {self.latent_width}")
@@ -130,15 +126,13 @@ class Config:
         return 1 if self.scheme == "baoab" else 2
 
     @property
-    def array_dtype(self) -> jnp.dtype:
+    def array_dtype(self) -> np.dtype:
         """The dtype of every array of the model.
 
         Raises:
-            ValueError: it is float64 and 64-bit arrays are not enabled.
+            PrecisionError: it is float64 and 64-bit arrays are not enabled.
         """
-        if self.dtype == "float64" and jnp.result_type(float) != jnp.float64:
-            raise ValueError("dtype: 'float64' needs jax.config.update('jax_enable_x64', True)")
-        return jnp.dtype(self.dtype)
+        return checks.available_dtype(self.dtype)
 
     def filled(self) -> tuple[int, int, float]:
         """Return (observed_bins, forward_bins, bin_width [s]).
@@ -165,17 +159,29 @@ class Config:
 
 
 _CHOICES = {
-    "dtype": DTYPES,
+    "dtype": checks.FLOATS,
     "scheme": SCHEMES,
     "control": CONTROLS,
     "decoder": DECODERS,
     "decode": DECODES,
     "count_transform": TRANSFORMS,
 }
+
+
+def _positive(unit: str) -> Callable[[Any, str], float]:
+    return lambda x, name: positive_number(x, unit, name)
+
+
+def _nonnegative(x: Any, name: str) -> float:
+    return float(checks.nonnegative(np.asarray(number(x, "", name)), name))
+
+
+_OPTIONAL = ("observed_bins", "forward_bins", "bin_width", "patience")
 _POSITIVE_INTEGERS = (
     "latent_width",
     "channels",
     "coupling_range",
+    "observed_bins",
     "substeps",
     "encoder_width",
     "hidden_width",
@@ -184,4 +190,13 @@ _POSITIVE_INTEGERS = (
     "warm_up_steps",
     "batch_size",
     "epochs",
+    "patience",
 )
+_NUMBERS: dict[str, Callable[[Any, str], int | float]] = {
+    **dict.fromkeys(_POSITIVE_INTEGERS, checks.positive_integer),
+    "forward_bins": checks.nonnegative_integer,
+    "bin_width": _positive("s"),
+    **dict.fromkeys(("learning_rate", "clip_norm", "keep_probability"), _positive("")),
+    **dict.fromkeys(("kl_weight", "weight_decay"), _nonnegative),
+}
+"""The check of every number, which returns it as a plain one."""

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from neuro.data import SpikeTrials
 from neuro.langevinflow.model import LangevinFlow, Latents
-from neuro.langevinflow.objective import Batch
+from neuro.langevinflow.objective import Batch, whole_batch
 from physics.numerics import checks
 from physics.numerics.likelihood import poisson_log_likelihood
 from physics.types import PRNGKey
@@ -81,12 +81,16 @@ def shuffle_test(model: LangevinFlow, trials: SpikeTrials, *, key: PRNGKey) -> S
         key: of the posterior draw and the shuffle.
 
     Raises:
-        ValueError: there are fewer than two trials.
+        ValueError: there are fewer than two trials, their bins, bin width or neurons are not those of the model, or
+            none of their bins is observed.
     """
     checks.typed_key(key)
     if len(trials) < 2:
         raise ValueError(f"trials: expected at least 2 to exchange latents between, got {len(trials)}")
-    losses = _shuffled_losses(model, Batch(trials.counts, trials.mask), key)
+    batch = whole_batch(model, trials)
+    if not trials.mask.any():
+        raise ValueError("trials: no bin of them is observed")
+    losses = _shuffled_losses(model, batch, key)
     return ShuffleTest(*(float(x) for x in losses))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
+from neuro.arguments import positive_number
 from neuro.data import SpikeTrials
 from neuro.langevinflow.config import Config
 from neuro.langevinflow.decoder import Decoder, log_counts
@@ -28,7 +29,7 @@ from physics.numerics import checks
 from physics.numerics.batching import chunked_map
 from physics.numerics.langevin import initial_state
 from physics.types import PRNGKey, Real
-from physics.units import value
+from physics.units import array
 
 
 class Divergence(NamedTuple):
@@ -151,12 +152,20 @@ class LangevinFlow(eqx.Module):
         width = self.config.filled()[2] if bin_width is None else bin_width
         return log_counts(self.decoder(jnp.concatenate(parts, axis=1)), width)
 
-    def simulate(self, *, key: PRNGKey, bins: int) -> tuple[Float[Array, "time neuron"], Path]:
+    def simulate(self, *, key: PRNGKey, bins: Real) -> tuple[Float[Array, "time neuron"], Path]:
         """Return the log of expected counts per bin along one draw of the prior, and the path.
 
+        Args:
+            key: typed random key.
+            bins: how many there are, at least one.
+
         Raises:
-            ValueError: the decoder reads the encoder (decode="zvh"), which the prior has not.
+            ValueError: `bins` is no positive whole number, or the decoder reads the encoder (decode="zvh"), which the
+                prior has not.
+            TypeError: `key` is no typed key.
         """
+        checks.typed_key(key)
+        bins = checks.positive_integer(bins, "bins")
         if self.config.decode == "zvh":
             raise ValueError("simulate: a model with decode='zvh' reads the encoder, so its prior makes no rates")
         noise, start_noise = self._noise(key, bins, forward=0)
@@ -202,7 +211,8 @@ def predict_rates(
 
     Args:
         model: trained.
-        counts: spikes per bin, (trial, observed bins, held-in neurons).
+        counts: spikes per bin, (trial, observed bins, held-in neurons). The encoder knows no mask: an unobserved bin
+            is the zero that `SpikeTrials.as_inputs` has there, and is read as silence.
         samples: posterior draws per trial.
         key: typed random key.
         bin_width: s, if not that of the training. The dynamics and the readout follow it; the encoder was trained
@@ -210,19 +220,18 @@ def predict_rates(
         chunk_size: trials at a time.
 
     Raises:
-        ValueError: a wrong shape, or counts that are negative or not finite.
+        UnitsError: counts with a unit, or a bin width that is no time.
+        ValueError: a wrong shape, or counts that are no numbers, negative or not finite.
     """
     checks.typed_key(key)
     checks.positive_integer(samples, "samples")
-    known = jnp.asarray(counts)
+    known = array(counts, "", "counts")
     if known.ndim != 3 or known.shape[2] != model.held_in:
         raise ValueError(
             f"counts: expected the shape (trial, observed bins, {model.held_in} held-in neurons), got {known.shape}"
         )
     known = checks.nonnegative(known, "counts").astype(model.config.array_dtype)
-    width = None
-    if bin_width is not None:
-        width = float(checks.positive(np.asarray(value(bin_width, "s", "bin_width"), float), "bin_width"))
+    width = None if bin_width is None else positive_number(bin_width, "s", "bin_width")
     number = jnp.arange(known.shape[0], dtype=jnp.int32)
     run = Partial(_mean_rates, model, key, samples, width)
     return chunked_map(run, known, number, core_ndim=(2, 0), chunk_size=chunk_size)

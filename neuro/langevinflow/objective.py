@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from neuro.data import SpikeTrials
 from neuro.langevinflow.model import LangevinFlow
 from physics.numerics.likelihood import poisson_log_likelihood
 from physics.types import PRNGKey
@@ -23,6 +24,17 @@ class Batch(NamedTuple):
     counts: Int[Array, "trial time neuron"]
     mask: Bool[Array, "trial time neuron"]
     """True where observed; all False for a trial that only fills up the batch."""
+
+
+def whole_batch(model: LangevinFlow, trials: SpikeTrials) -> Batch:
+    """Return all trials as one batch; `ValueError` if bins, bin width or neurons are not those of the model."""
+    model.config.for_trials(trials)
+    if (trials.held_in, trials.counts.shape[2]) != (model.held_in, model.neurons):
+        raise ValueError(
+            f"trials: the model reads {model.held_in} of {model.neurons} neurons, "
+            f"the trials have {trials.held_in} of {trials.counts.shape[2]}"
+        )
+    return Batch(trials.counts, trials.mask)
 
 
 class Terms(NamedTuple):

@@ -17,7 +17,7 @@ from jaxtyping import Array, Bool, Float, Int, PyTree
 from neuro.data import SpikeTrials
 from neuro.langevinflow.config import Config
 from neuro.langevinflow.model import LangevinFlow
-from neuro.langevinflow.objective import Batch, Terms, evidence, unread_loss
+from neuro.langevinflow.objective import Batch, Terms, evidence, unread_loss, whole_batch
 from physics.errors import ConvergenceError
 from physics.files import replacing
 from physics.numerics import checks, sharding
@@ -117,6 +117,10 @@ def fit(
     bins where there are any, else dropped counts. Trials of the split "test" are not looked at. Equal keys give equal
     runs on equal hardware.
 
+    An unobserved bin is left out of the likelihood only. The encoder knows no mask: it reads the zero count that
+    `SpikeTrials` holds there as silence. Where many bins of held-in neurons are unobserved, leave those neurons or
+    trials out.
+
     Args:
         model: where to start, as `LangevinFlow.for_trials` makes it.
         trials: with splits "train" and "val".
@@ -126,7 +130,7 @@ def fit(
         devices: over which each batch is split; all local devices by default.
 
     Raises:
-        ValueError: the trials do not have the model's sizes, or lack a split.
+        ValueError: the trials do not have the model's sizes, lack a split, or have nothing observed in one.
         ConvergenceError: the loss is not finite.
     """
     checks.typed_key(key)
@@ -139,33 +143,32 @@ def fit(
     train, validation = sharding.replicate((train, validation), devices=devices)
     step_key, order_key, validation_key = jax.random.split(key, 3)
     history, best = History(), state.model
-    bar = _bar(epochs, progress)
-    for epoch in range(epochs):
-        order = np.asarray(jax.random.permutation(jax.random.fold_in(order_key, epoch), train.counts.shape[0]))
-        met = []
-        for indices, mask in batches(len(order), config.batch_size, order.astype(np.int32)):
-            chosen, valid = sharding.split((jnp.asarray(indices), jnp.asarray(mask)), devices=devices)
-            state, terms = train_step(state, train, chosen, valid, step_key, per_epoch * epochs)
-            met.append(terms)
-        nll, kl = (float(np.mean([float(getattr(t, name)) for t in met])) for name in ("nll", "kl"))
-        held, elbo = _validate(state.model, validation, validation_key, devices)
-        if not math.isfinite(nll + kl + held):
-            raise ConvergenceError(f"the loss is not finite in epoch {epoch}: lower learning_rate or clip_norm")
-        history = history.with_epoch(
-            seconds=time.perf_counter() - started,
-            train_nll=nll,
-            kl=kl,
-            kl_weight=float(kl_weight(config, state.step)),
-            validation_nll=held,
-            validation_elbo=elbo,
-        )
-        if history.best_epoch == epoch:
-            best = state.model
-        bar.set_postfix(train=f"{nll:.4f}", validation=f"{held:.4f}", kl=f"{kl:.1f}", refresh=False)
-        bar.update()
-        if config.patience is not None and epoch - history.best_epoch >= config.patience:
-            break
-    bar.close()
+    with _bar(epochs, progress) as bar:
+        for epoch in range(epochs):
+            order = np.asarray(jax.random.permutation(jax.random.fold_in(order_key, epoch), train.counts.shape[0]))
+            met = []
+            for indices, mask in batches(len(order), config.batch_size, order.astype(np.int32)):
+                chosen, valid = sharding.split((jnp.asarray(indices), jnp.asarray(mask)), devices=devices)
+                state, terms = train_step(state, train, chosen, valid, step_key, per_epoch * epochs)
+                met.append(terms)
+            nll, kl = (float(np.mean([float(getattr(t, name)) for t in met])) for name in ("nll", "kl"))
+            held, elbo = _validate(state.model, validation, validation_key, devices)
+            if not math.isfinite(nll + kl + held):
+                raise ConvergenceError(f"the loss is not finite in epoch {epoch}: lower learning_rate or clip_norm")
+            history = history.with_epoch(
+                seconds=time.perf_counter() - started,
+                train_nll=nll,
+                kl=kl,
+                kl_weight=float(kl_weight(config, state.step)),
+                validation_nll=held,
+                validation_elbo=elbo,
+            )
+            if history.best_epoch == epoch:
+                best = state.model
+            bar.set_postfix(train=f"{nll:.4f}", validation=f"{held:.4f}", kl=f"{kl:.1f}", refresh=False)
+            bar.update()
+            if config.patience is not None and epoch - history.best_epoch >= config.patience:
+                break
     _warn_of_fast_modes(best)
     return TrainingRun(best, history)
 
@@ -241,9 +244,8 @@ def _initial(model: LangevinFlow, schedule: "optax.Schedule") -> TrainState:
 @eqx.filter_jit
 def _validation_step(model: LangevinFlow, batch: Batch, key: PRNGKey) -> tuple[Array, Array, Array]:
     """Return sums over a batch: loss times trials, bound, trials."""
-    unread_everywhere = model.held_in < model.neurons or model.config.filled()[1] > 0
     zero = jnp.zeros((), model.config.array_dtype)
-    loss, _ = unread_loss(model, batch, key, zero, dropout=not unread_everywhere)
+    loss, _ = unread_loss(model, batch, key, zero, dropout=not _never_reads_all(model))
     bound, _ = evidence(model, batch, key)
     real = jnp.any(batch.mask, axis=(1, 2)).astype(bound.dtype)
     return loss * jnp.sum(real), jnp.sum(bound * real), jnp.sum(real)
@@ -264,14 +266,19 @@ def _validate(
 def _part(model: LangevinFlow, trials: SpikeTrials, split: str) -> Batch:
     if split not in trials.split:
         raise ValueError(f"trials: no trial has the split {split!r}; trials.with_split(key=key) makes one")
-    model.config.for_trials(trials)
-    if (trials.held_in, trials.counts.shape[2]) != (model.held_in, model.neurons):
-        raise ValueError(
-            f"trials: the model reads {model.held_in} of {model.neurons} neurons, "
-            f"the trials have {trials.held_in} of {trials.counts.shape[2]}"
-        )
-    part = trials.select(split=split)
-    return Batch(part.counts, part.mask)
+    batch = whole_batch(model, trials.select(split=split))
+    scored = np.array(batch.mask)
+    if split == "val" and _never_reads_all(model):
+        scored[:, : trials.observed_bins, : model.held_in] = False
+    if not scored.any():
+        what = "no held-out neuron or forward bin" if batch.mask.any() else "no bin"
+        raise ValueError(f"trials: {what} of the split {split!r} is observed, so that there is nothing to score")
+    return batch
+
+
+def _never_reads_all(model: LangevinFlow) -> bool:
+    """Return whether there are held-out neurons or forward bins; validation then scores those only."""
+    return model.held_in < model.neurons or model.config.filled()[1] > 0
 
 
 def _warn_of_fast_modes(model: LangevinFlow) -> None:

@@ -1,14 +1,20 @@
 """Gaussian beams: full widths at half maximum (major, minor) and position angle, north through east [rad]."""
 
 import math
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from physics import units
+from physics.constants import DEGREE, MILLIARCSECOND
 from physics.types import HostArray
 
 Beam = tuple[float, float, float]
+
+SAME_WIDTH = 1.01
+"""Beams are the same if their widths agree to this factor in every direction."""
 
 
 def beam_covariance(beam: Beam) -> HostArray:
@@ -21,6 +27,45 @@ def beam_covariance(beam: Beam) -> HostArray:
     e = np.array([math.sin(angle), math.cos(angle)])
     f = np.array([math.cos(angle), -math.sin(angle)])
     return (major**2 * np.outer(e, e) + minor**2 * np.outer(f, f)) / (8.0 * math.log(2.0))
+
+
+def beam_of(x: Any, name: str = "beam") -> Beam:
+    """Return `x` as a beam of three numbers [rad].
+
+    Args:
+        x: the widths and the position angle.
+        name: of the argument, for the message.
+
+    Raises:
+        UnitsError: a quantity is not an angle.
+        ValueError: there are not three finite numbers, or a width is not above zero.
+    """
+    try:
+        parts = tuple(x)
+    except TypeError:
+        parts = ()
+    if len(parts) != 3:
+        raise ValueError(f"{name}: expected a major and a minor width and a position angle, got {x!r}")
+    major, minor, angle = (units.number(part, "rad", f"{name}[{i}]") for i, part in enumerate(parts))
+    if not (major > 0 and minor > 0):
+        raise ValueError(f"{name}: expected widths above zero, got {major} and {minor} rad")
+    return major, minor, angle
+
+
+def described(beam: Beam) -> str:
+    """Return a beam in milliarcseconds and degrees, for a message."""
+    major, minor, angle = beam
+    return f"{major / MILLIARCSECOND:.4g} x {minor / MILLIARCSECOND:.4g} mas at {angle / DEGREE:.4g} deg"
+
+
+def width_ratio(beam: Beam, other: Beam) -> float:
+    r"""Return the largest factor, at least 1, between the widths of two beams in any one direction.
+
+    The widths along n are as $\sqrt{n^T\Sigma n}$, so the extreme ratios are the roots of the eigenvalues of
+    $\Sigma^{-1}\Sigma'$. Position angles of round beams do not matter.
+    """
+    ratio = np.linalg.eigvals(np.linalg.solve(beam_covariance(beam), beam_covariance(other))).real
+    return math.sqrt(max(ratio.max(), 1.0 / ratio.min()))
 
 
 def beam_area(beam: Beam, cell: tuple[float, float]) -> float:

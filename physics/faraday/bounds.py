@@ -5,6 +5,10 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from physics import units
+from physics.numerics import checks
+from physics.types import Real
+
 
 class RotationBound(NamedTuple):
     """Standard deviations of rotation measure and intrinsic EVPA."""
@@ -15,9 +19,7 @@ class RotationBound(NamedTuple):
     """[rad]."""
 
 
-def cramer_rao(
-    lambda_squared: Float[Array, " channel"], signal_to_noise: Float[Array, "*pixel channel"]
-) -> RotationBound:
+def cramer_rao(lambda_squared: Real, signal_to_noise: Real) -> RotationBound:
     r"""Return the Cramer-Rao bound of a thin screen whose amplitudes are free, from noise alone.
 
     With $s_i = P_i/\sigma_i$ and $\bar L = \sum s^2 L/\sum s^2$,
@@ -25,13 +27,23 @@ def cramer_rao(
     $\mathrm{var}(\chi_0) \ge 1/(4 \sum s^2) + \bar L^2\,\mathrm{var}(\mathrm{RM})$.
 
     Args:
-        lambda_squared: L [m^2].
-        signal_to_noise: s, zero where a channel is not used.
+        lambda_squared: L, shape (channel,) [m^2].
+        signal_to_noise: s, shape (..., channel), zero where a channel is not used.
+
+    Raises:
+        UnitsError: a quantity has the wrong dimension.
+        ValueError: a wavelength is not finite and positive, a ratio is negative or not finite, or shapes do not match.
 
     Source: derived in docs/theory/faraday.md.
     """
-    L = jnp.broadcast_to(lambda_squared.astype(signal_to_noise.dtype), signal_to_noise.shape)
-    power = jnp.square(signal_to_noise)
+    L = checks.positive(units.array(lambda_squared, "m2", "lambda_squared"), "lambda_squared")
+    s = checks.nonnegative(units.array(signal_to_noise, "", "signal_to_noise"), "signal_to_noise")
+    if L.ndim != 1:
+        raise ValueError(f"lambda_squared: expected one axis, got shape {L.shape}")
+    if s.shape[-1:] != L.shape:
+        raise ValueError(f"signal_to_noise: expected {len(L)} channels on the last axis, got shape {s.shape}")
+    L = jnp.broadcast_to(L.astype(s.dtype), s.shape)
+    power = jnp.square(s)
     total = jnp.sum(power, axis=-1)
     mean = jnp.sum(power * L, axis=-1) / jnp.where(total > 0, total, 1.0)
     information = 4.0 * jnp.sum(power * jnp.square(L - mean[..., None]), axis=-1)

@@ -34,7 +34,7 @@ class EvpaError:
 
     def __post_init__(self) -> None:
         for name in ("band", "channel"):
-            value = float(units.value(getattr(self, name), "rad", f"evpa_error.{name}"))
+            value = units.number(getattr(self, name), "rad", f"evpa_error.{name}")
             if not 0.0 <= value <= 0.5 * math.pi:
                 raise ValueError(
                     f"evpa_error.{name}: expected radians between 0 and pi/2, got {value} (is it in degrees?)"
@@ -48,7 +48,7 @@ def evpa_error_of(x: Any) -> EvpaError:
         return EvpaError(0.0, 0.0)
     if isinstance(x, EvpaError):
         return x
-    if isinstance(x, tuple) and len(x) == 2:
+    if isinstance(x, tuple | list) and len(x) == 2:
         return EvpaError(*x)
     raise ValueError(f"evpa_error: expected None, an EvpaError or a pair (band, channel) in radians, got {x!r}")
 

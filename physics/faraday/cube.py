@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import equinox as eqx
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
@@ -79,8 +78,6 @@ class StokesCube(eqx.Module):
         Raises:
             ValueError: another dtype, or float64 while 64-bit arrays are not enabled.
         """
-        checks.one_of(dtype, ("float32", "float64"), "dtype")
-        if dtype == "float64" and jnp.result_type(float) != jnp.float64:
-            raise ValueError("dtype: float64 needs jax.config.update('jax_enable_x64', True)")
-        images = tuple(x.astype(dtype) for x in (self.I, self.Q, self.U, self.sigma, self.beam))
+        chosen = checks.available_dtype(dtype, "dtype")
+        images = tuple(x.astype(chosen) for x in (self.I, self.Q, self.U, self.sigma, self.beam))
         return eqx.tree_at(lambda c: (c.I, c.Q, c.U, c.sigma, c.beam), self, images)

@@ -1,6 +1,7 @@
 """Which rotation measures a set of channels can tell apart: the search grid, its range, and the bands."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,10 @@ BAND_GAP = 0.1
 
 SEARCH_RANGE = 40_000.0
 """Largest default search range [rad/m^2]: beyond the observed cores and the first alias (29,000) of 12-43 GHz sets."""
+
+
+MAX_POINTS = 10_000_000
+"""Points of the largest search grid: more are a mistake of units."""
 
 
 def frequency_bands(frequency: HostArray) -> HostArray:
@@ -41,6 +46,28 @@ def depth_step(lambda_squared: HostArray) -> float:
     return 0.1 * 2.0 * math.pi / (3.0 * float(np.ptp(lambda_squared)))
 
 
+def band_labels(frequency: HostArray, band: Any) -> HostArray:
+    """Return the label of the band of each channel; None is `frequency_bands`.
+
+    Args:
+        frequency: of each channel [Hz].
+        band: None or one label for each channel.
+
+    Raises:
+        ValueError: there is not one label for each channel.
+    """
+    if band is None:
+        return frequency_bands(frequency)
+    expected = f"band: expected one label for each of {len(frequency)} channels"
+    try:
+        labels = np.asarray(band)
+    except ValueError as error:
+        raise ValueError(f"{expected}, got {band!r}") from error
+    if labels.shape != frequency.shape:
+        raise ValueError(f"{expected}, got shape {labels.shape}")
+    return labels
+
+
 def depth_grid(lambda_squared: HostArray, max_rm: float, step: float | None = None) -> HostArray:
     """Return rotation measures from -max_rm to max_rm [rad/m^2], with one point more on each side.
 
@@ -50,8 +77,17 @@ def depth_grid(lambda_squared: HostArray, max_rm: float, step: float | None = No
         lambda_squared: of the channels [m^2].
         max_rm: the limit [rad/m^2].
         step: at most this far apart [rad/m^2]; `depth_step` by default.
+
+    Raises:
+        ValueError: the grid would have more than `MAX_POINTS`.
     """
-    count = math.ceil(max_rm / (step or depth_step(lambda_squared)))
+    half = max_rm / (depth_step(lambda_squared) if step is None else step)
+    if not 2.0 * half < MAX_POINTS:
+        raise ValueError(
+            f"max_rm, step, lambda_squared: expected a grid of at most {MAX_POINTS} points, got {2.0 * half:.3g} for "
+            f"max_rm = {max_rm:g} rad/m^2 and lambda_squared up to {np.max(lambda_squared):g} m^2 (is it in Hz?)"
+        )
+    count = max(1, math.ceil(half))
     return np.arange(-count - 1, count + 2) * (max_rm / count)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from physics.constants import DEGREE
 from physics.errors import DataFormatError
+from physics.faraday.beams import SAME_WIDTH, described, width_ratio
 from physics.faraday.cube import SkyFrame, StokesCube
 from physics.faraday.noise import off_source_rms
 from physics.faraday.wcs import celestial_header
@@ -20,6 +21,9 @@ SUFFIXES = (".fits", ".fit", ".fts", ".fits.gz", ".icln", ".qcln", ".ucln")
 """Names that are read when a directory is given."""
 
 STOKES = {1: "I", 2: "Q", 3: "U"}
+
+FREQUENCY_UNITS = {"": 1.0, "HZ": 1.0, "KHZ": 1e3, "MHZ": 1e6, "GHZ": 1e9}
+"""In Hz, which no unit means too."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +42,10 @@ class _Image:
 def read_cube(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> StokesCube:
     """Return the images of one source, read from FITS files of one frequency and one Stokes parameter each.
 
-    The images may have degenerate axes in any order. The frequency is the value of the FREQ axis, else RESTFRQ or
-    RESTFREQ; the Stokes parameter the value of the STOKES axis (1, 2, 3 for I, Q, U). POLCCONV = COSMO turns the sign
-    of U. The noise of each image is estimated from its pixels away from the source.
+    The images may have degenerate axes in any order. The frequency is the value of the FREQ axis in the unit of its
+    CUNIT (Hz, kHz, MHz or GHz; none is Hz), else RESTFRQ or RESTFREQ; the Stokes parameter the value of the STOKES
+    axis (1, 2, 3 for I, Q, U). POLCCONV = COSMO turns the sign of U. The noise of each image is estimated from its
+    pixels away from the source.
 
     Args:
         paths: a directory, whose FITS files are all read, or the files.
@@ -50,8 +55,9 @@ def read_cube(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) 
 
     Raises:
         FileNotFoundError: the directory or a file does not exist, or the directory holds no FITS file.
-        DataFormatError: a file is not such an image, the images differ in shape, grid or unit, or a frequency lacks
-            one of I, Q and U or has it twice. The message names the file, and the HDU and keyword.
+        DataFormatError: a file is not such an image or is without noise, the images differ in shape, grid or unit,
+            those of one frequency differ in beam, or a frequency lacks one of I, Q and U or has it twice. The message
+            names the file, and the HDU and keyword.
     """
     images: dict[tuple[float, str], _Image] = {}
     for path in _files(paths):
@@ -65,12 +71,14 @@ def read_cube(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) 
     first = next(iter(images.values()))
     for image in images.values():
         _same_grid(image, first)
+        _has_noise(image)
     frequencies = sorted({frequency for frequency, _ in images})
     for frequency in frequencies:
         missing = [s for s in STOKES.values() if (frequency, s) not in images]
         if missing:
             present = next(image.path for (f, _), image in images.items() if f == frequency)
             raise DataFormatError(f"no image of Stokes {', '.join(missing)} at {_ghz(frequency)}, that of {present}")
+        _same_beam([images[frequency, s] for s in STOKES.values()])
     return _assemble(images, frequencies)
 
 
@@ -122,20 +130,22 @@ def _read_image(path: Path) -> _Image:
     from astropy.io import fits
 
     try:
-        with fits.open(path, memmap=False) as hdus:
+        # Opened here, because astropy leaves a file that it cannot read open.
+        with path.open("rb") as file, fits.open(file, memmap=False) as hdus:
             header, values = hdus[0].header.copy(), hdus[0].data
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, LookupError, fits.VerifyError) as error:
         raise DataFormatError(f"{path}: cannot be read as FITS: {error}") from error
     where = f"{path}, primary HDU"
     if values is None or values.ndim < 2:
         raise DataFormatError(f"{where}: expected an image of two to four axes, got NAXIS = {header.get('NAXIS')}")
-    stokes = _axis_value(header, "STOKES")
+    stokes = _axis_value(header, "STOKES", {"": 1.0}, where)
     if stokes is None:
         raise DataFormatError(f"{where}: no STOKES axis in CTYPE1...CTYPE{header['NAXIS']}")
     if stokes not in STOKES:
         raise DataFormatError(f"{where}: keyword CRVAL of the STOKES axis: expected 1, 2 or 3 (I, Q, U), got {stokes}")
     name = STOKES[int(stokes)]
     plane = _plane(values, header, where)
+    grid = _grid(header, where)
     if name == "U" and str(header.get("POLCCONV", "IAU")).strip().upper() == "COSMO":
         plane = -plane
     return _Image(
@@ -145,7 +155,7 @@ def _read_image(path: Path) -> _Image:
         values=plane,
         unit=_unit(header, where),
         beam=_beam(header, where),
-        grid=_grid(header, where),
+        grid=grid,
         header=celestial_header(header, where),
         object=str(header.get("OBJECT", "")).strip(),
     )
@@ -167,17 +177,30 @@ def _plane(values: HostArray, header: Any, where: str) -> HostArray:
     return np.ascontiguousarray(plane, dtype=plane.dtype.newbyteorder("="))
 
 
-def _axis_value(header: Any, kind: str) -> float | None:
+def _number(header: Any, keyword: str, where: str, default: float | None = None) -> float:
+    if keyword not in header and default is None:
+        raise DataFormatError(f"{where}: no keyword {keyword}")
+    value = header.get(keyword, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
+        raise DataFormatError(f"{where}: keyword {keyword}: expected a finite number, got {value!r}")
+    return float(value)
+
+
+def _axis_value(header: Any, kind: str, scales: dict[str, float], where: str) -> float | None:
     for n in range(1, int(header["NAXIS"]) + 1):
         if str(header.get(f"CTYPE{n}", "")).strip().upper().startswith(kind):
             # The value at the first pixel, which is the reference one unless CRPIX says otherwise.
-            offset = (1.0 - float(header.get(f"CRPIX{n}", 1.0))) * float(header.get(f"CDELT{n}", 1.0))
-            return float(header.get(f"CRVAL{n}", 0.0)) + offset
+            offset = (1.0 - _number(header, f"CRPIX{n}", where, 1.0)) * _number(header, f"CDELT{n}", where, 1.0)
+            unit = str(header.get(f"CUNIT{n}", "")).strip()
+            if unit.upper() not in scales:
+                listed = " or ".join(repr(known) for known in scales)
+                raise DataFormatError(f"{where}: keyword CUNIT{n}: expected {listed}, got {unit!r}")
+            return (_number(header, f"CRVAL{n}", where, 0.0) + offset) * scales[unit.upper()]
     return None
 
 
 def _frequency(header: Any, where: str) -> float:
-    value = _axis_value(header, "FREQ")
+    value = _axis_value(header, "FREQ", FREQUENCY_UNITS, where)
     for keyword in ("RESTFRQ", "RESTFREQ"):
         value = header.get(keyword) if value is None else value
     if value is None:
@@ -195,10 +218,7 @@ def _unit(header: Any, where: str) -> str:
 
 
 def _beam(header: Any, where: str) -> tuple[float, float, float]:
-    try:
-        major, minor, angle = (float(header[k]) for k in ("BMAJ", "BMIN", "BPA"))
-    except (KeyError, ValueError, TypeError) as error:
-        raise DataFormatError(f"{where}: expected the keywords BMAJ, BMIN and BPA in degrees: {error}") from error
+    major, minor, angle = (_number(header, keyword, where) for keyword in ("BMAJ", "BMIN", "BPA"))
     if not (major > 0 and minor > 0):
         raise DataFormatError(f"{where}: expected BMAJ and BMIN above zero, got {major} and {minor}")
     return major * DEGREE, minor * DEGREE, angle * DEGREE
@@ -212,10 +232,13 @@ def _grid(header: Any, where: str) -> dict[str, Any]:
             name = "RA" if kind.startswith("RA") else "DEC"
             grid[f"NAXIS ({name})"] = header[f"NAXIS{n}"]
             for key in ("CRVAL", "CRPIX", "CDELT"):
-                if f"{key}{n}" not in header:
-                    raise DataFormatError(f"{where}: no keyword {key}{n}")
-                grid[f"{key} ({name})"] = float(header[f"{key}{n}"])
-            if abs(float(header.get(f"CROTA{n}", 0.0))) > 1e-3:
+                grid[f"{key} ({name})"] = _number(header, f"{key}{n}", where)
+            if grid[f"CDELT ({name})"] == 0.0:
+                raise DataFormatError(f"{where}: keyword CDELT{n}: expected a step other than zero, got 0")
+            unit = str(header.get(f"CUNIT{n}", "")).strip()
+            if unit.lower() not in ("", "deg", "degree", "degrees"):
+                raise DataFormatError(f"{where}: keyword CUNIT{n}: expected degrees, got {unit!r}")
+            if abs(_number(header, f"CROTA{n}", where, 0.0)) > 1e-3:
                 raise DataFormatError(f"{where}: keyword CROTA{n}: expected a grid along RA and Dec, got a rotated one")
     return grid
 
@@ -232,6 +255,23 @@ def _same_grid(image: _Image, first: _Image) -> None:
         tolerance = {"CRVAL": 1e-3 * cell, "CRPIX": 1e-3, "CDELT": 1e-6 * cell, "NAXIS": 0}[key.split(" ")[0]]
         if abs(value - other) > tolerance:
             raise DataFormatError(f"{image.path}: keyword {key} = {value} differs from {other} of {first.path}")
+
+
+def _same_beam(images: Sequence[_Image]) -> None:
+    first = images[0]
+    for image in images[1:]:
+        if width_ratio(first.beam, image.beam) > SAME_WIDTH:
+            raise DataFormatError(
+                f"{image.path}: beam (BMAJ, BMIN, BPA) of {described(image.beam)} differs from "
+                f"{described(first.beam)} of {first.path}, the same frequency"
+            )
+
+
+def _has_noise(image: _Image) -> None:
+    if not np.isfinite(image.values).any():
+        raise DataFormatError(f"{image.path}: no pixel is finite")
+    if off_source_rms(image.values) == 0.0:
+        raise DataFormatError(f"{image.path}: the image has no noise: most pixels are equal")
 
 
 def _ghz(frequency: float) -> str:

@@ -10,13 +10,14 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from physics import units
+from physics.faraday.beams import SAME_WIDTH, beam_of, described, width_ratio
 from physics.faraday.bounds import noise_part
 from physics.faraday.calibration import EvpaError, evpa_error_of
-from physics.faraday.conventions import polarized_intensity_variance
+from physics.faraday.conventions import variance_across
 from physics.faraday.cube import SkyFrame, StokesCube
-from physics.faraday.depth import default_max_rm, frequency_bands
+from physics.faraday.depth import band_labels, default_max_rm
 from physics.faraday.pixel import RotationFit
-from physics.faraday.rotation import DEFAULT_PRIOR, fit_rotation
+from physics.faraday.rotation import DEFAULT_PRIOR, fit_rotation, nonnegative_number, positive_number
 from physics.numerics import checks
 from physics.types import HostArray, Real
 
@@ -66,7 +67,7 @@ class RotationMap(eqx.Module):
     intensity: Float[Array, "y x"]
     """Stokes I of the lowest channel, in every pixel."""
     valid: Bool[Array, "y x"]
-    """I and P are significant: see `fit_map`."""
+    """I and P are significant and the rotation measure is determined: see `fit_map`."""
     beam: Float[Array, " 3"]
     """Full widths at half maximum and position angle [rad]."""
     frame: SkyFrame = eqx.field(static=True)
@@ -122,31 +123,39 @@ def fit_map(
 
     A pixel is valid if it is finite in all channels, I exceeds `intensity_threshold` times its noise in every channel,
     and P exceeds `polarization_threshold` times its noise in every band, its channels taken together:
-    sqrt(sum (P/sigma)^2 - 2N) for N channels, which does not depend on the rotation between them.
+    sqrt(sum (P/sigma)^2 - 2N) for N channels, which does not depend on the rotation between them. A pixel whose
+    rotation measure lies beyond `max_rm` is not valid either.
 
     Args:
         cube: images of one beam.
-        max_rm: largest absolute rotation measure searched [rad/m^2]; by default what the channels of a band can
-            follow, at most 40,000.
+        max_rm: largest absolute rotation measure searched, see `fit_rotation` [rad/m^2]; by default what the channels
+            of a band can follow, at most 40,000.
         evpa_error: errors of the EVPA zero point; 3 degrees per band and 5 degrees per channel by default.
         rm_prior: as in `fit_rotation`.
         amplitude: "free", because cores change their polarization with frequency; "constant" for one P, "fraction" for
             one P/I in all channels.
         band: label of the band of each channel; by default a new one begins at a step of a tenth in frequency.
-        sigma: pair of standard deviations of Q and U that broadcast with the images; by default those of the cube.
+        sigma: pair of standard deviations of Q and U that broadcast with the images, in their unit; by default those
+            of the cube.
         intensity_threshold: in standard deviations of I.
         polarization_threshold: in standard deviations.
         **options: further arguments of `fit_rotation`.
 
     Raises:
-        ValueError: the beams differ by more than one per cent, no pixel is valid, or an argument is not what it
-            should be.
+        TypeError: `cube` is not a `StokesCube`.
+        UnitsError: a quantity has the wrong dimension.
+        ValueError: there are fewer than two frequencies, the widths of the beams differ by more than one per cent in
+            some direction, no pixel is valid, or an argument is not what it should be.
     """
     checks.one_of(amplitude, ("free", "constant", "fraction"), "amplitude")
-    _common_beam(np.asarray(cube.beam))
+    _check_cube(cube)
+    intensity_threshold = nonnegative_number(intensity_threshold, "", "intensity_threshold")
+    polarization_threshold = nonnegative_number(polarization_threshold, "", "polarization_threshold")
+    if options.get("maxima") == 1:
+        raise ValueError("maxima: expected at least 2 for a map, which shows the first alias, got 1")
     frequency = np.asarray(cube.frequency, np.float64)
-    band = frequency_bands(frequency) if band is None else np.asarray(band)
-    limit = default_max_rm(frequency) if max_rm is None else float(units.value(max_rm, "rad/m2", "max_rm"))
+    band = band_labels(frequency, band)
+    limit = default_max_rm(frequency) if max_rm is None else positive_number(max_rm, "rad/m2", "max_rm")
     sigma_q, sigma_u = _sigmas(cube, sigma)
     valid = _valid(cube, sigma_q, sigma_u, band, intensity_threshold, polarization_threshold)
     pixels = np.flatnonzero(valid)
@@ -169,10 +178,14 @@ def fit_map(
         rm_prior=rm_prior,
         **options,
     )
+    determined = np.isfinite(np.asarray(fit.rm_error))[: len(pixels)]
+    if not determined.any():
+        raise ValueError(f"max_rm: no pixel has its rotation measure within {limit:g} rad/m^2")
+    valid.flat[pixels] = determined
     errors = evpa_error_of(evpa_error)
     columns = _columns(cube.lambda_squared, fit, (intensity, q, u, sigma_q, sigma_u), band, errors)
     return RotationMap(
-        **{name: _image(x, pixels, cube.I.shape[1:]) for name, x in columns.items()},
+        **{name: _image(x, pixels, valid) for name, x in columns.items()},
         intensity=cube.I[0],
         valid=jnp.asarray(valid),
         beam=cube.beam[0],
@@ -189,24 +202,38 @@ def fit_map(
     )
 
 
-def _common_beam(beam: HostArray) -> None:
-    if np.any(np.ptp(beam[:, :2], axis=0) > 0.01 * beam[0, :2]):
-        widest, narrowest = (np.degrees(f(beam[:, :2], axis=0)) * 3.6e6 for f in (np.max, np.min))
-        raise ValueError(
-            f"cube: expected one beam in all channels, got major and minor axes from {narrowest} to {widest} mas: "
-            "convolve the images to a common beam first"
-        )
+def _check_cube(cube: Any) -> None:
+    if not isinstance(cube, StokesCube):
+        raise TypeError(f"cube: expected a StokesCube, got {type(cube).__name__}")
+    if len(cube.frequency) < 2:
+        raise ValueError(f"cube: expected at least two frequencies, got {len(cube.frequency)}")
+    first, *others = (beam_of(beam, "cube.beam") for beam in np.asarray(cube.beam))
+    for channel, beam in enumerate(others, 1):
+        if width_ratio(first, beam) > SAME_WIDTH:
+            raise ValueError(
+                f"cube: expected one beam in all channels, got {described(beam)} in channel {channel} and "
+                f"{described(first)} in channel 0: convolve the images to a common beam first"
+            )
 
 
 def _sigmas(cube: StokesCube, sigma: Any) -> tuple[Array, Array]:
     if sigma is None:
         sigma = (cube.sigma[:, 1, None, None], cube.sigma[:, 2, None, None])
-    checks.sequence_of_shape(sigma, 2, "sigma")
-    shape = cube.Q.shape
-    for name, x in zip(("sigma_q", "sigma_u"), sigma, strict=True):
-        checks.broadcastable({name: jnp.shape(x), "Q": shape})
-    first, second = (jnp.broadcast_to(jnp.asarray(x, cube.Q.dtype), shape) for x in sigma)
+    if not (isinstance(sigma, tuple | list) and len(sigma) == 2):
+        raise ValueError(f"sigma: expected a pair (sigma_q, sigma_u), got {sigma!r}")
+    named = zip(("sigma_q", "sigma_u"), sigma, strict=True)
+    first, second = (_sigma(x, cube, name) for name, x in named)
     return first, second
+
+
+def _sigma(x: Any, cube: StokesCube, name: str) -> Array:
+    # An error given in Jy is one per beam.
+    flux = units.is_quantity(x) and x.unit.is_equivalent("Jy")
+    sigma = checks.positive(units.array(x, "Jy" if flux else cube.frame.unit, name), name)
+    shape = checks.broadcastable({name: sigma.shape, "Q": cube.Q.shape})
+    if shape != cube.Q.shape:
+        raise ValueError(f"{name}: expected a shape that broadcasts with {cube.Q.shape} of Q, got {sigma.shape}")
+    return jnp.broadcast_to(sigma.astype(cube.Q.dtype), shape)
 
 
 def _valid(
@@ -227,9 +254,9 @@ def _columns(
     lambda_squared: Array, fit: RotationFit, spectra: tuple[Array, ...], band: HostArray, errors: EvpaError
 ) -> dict[str, Array]:
     intensity, q, u, sigma_q, sigma_u = spectra
-    along = jnp.sqrt(polarized_intensity_variance(q, u, sigma_u, sigma_q))
+    across = jnp.sqrt(variance_across(q, u, sigma_q, sigma_u))
     membership = jnp.asarray(np.unique(band)[:, None] == band[None, :], q.dtype)
-    signal_to_noise = jnp.sqrt(q * q + u * u) / along
+    signal_to_noise = jnp.sqrt(q * q + u * u) / across
     noise = noise_part(lambda_squared, signal_to_noise, membership, errors.band, errors.channel)
     L = lambda_squared.astype(q.dtype)
     turn = 2.0 * (fit.evpa0[:, None] + fit.rm[:, None] * L[None, :])
@@ -252,6 +279,7 @@ def _columns(
     }
 
 
-def _image(values: Array, pixels: HostArray, shape: tuple[int, ...]) -> Array:
-    empty = jnp.full((shape[0] * shape[1],), jnp.nan, values.dtype)
-    return empty.at[pixels].set(values[: len(pixels)]).reshape(shape)
+def _image(values: Array, pixels: HostArray, valid: HostArray) -> Array:
+    empty = jnp.full(valid.shape, jnp.nan, values.dtype)
+    filled = empty.reshape(-1).at[pixels].set(values[: len(pixels)]).reshape(valid.shape)
+    return jnp.where(valid, filled, jnp.nan)

@@ -39,10 +39,13 @@ class Maximum(eqx.Module):
     """The same without the prior."""
 
 
-def local_maxima(height: Float[Array, " k"], count: int) -> tuple[Int[Array, " count"], Bool[Array, " count"]]:
-    """Return the places of the highest local maxima, descending, and which of them exist.
+def local_maxima(
+    height: Float[Array, " k"], count: int
+) -> tuple[Int[Array, " count"], Bool[Array, " count"], Bool[Array, ""]]:
+    """Return the places of the highest local maxima, descending, which of them exist, and whether they are the highest.
 
     The ends of the grid are not maxima. If there is no other, the first place is the point next to the higher end.
+    The last result is false if there is no other, or an end is higher: the maximum lies beyond the grid.
     """
     inner = height[1:-1]
     peak = (inner > height[:-2]) & (inner >= height[2:])
@@ -52,7 +55,8 @@ def local_maxima(height: Float[Array, " k"], count: int) -> tuple[Int[Array, " c
     found = score > -jnp.inf
     end = jnp.where(inner[0] >= inner[-1], 0, len(inner) - 1).astype(place.dtype)
     first = jnp.arange(count) == 0
-    return jnp.where(first & ~found, end, place) + 1, found | first
+    inside = found[0] & (jnp.maximum(height[0], height[-1]) <= jnp.max(inner))
+    return jnp.where(first & ~found, end, place) + 1, found | first, inside
 
 
 def polish(
@@ -61,7 +65,8 @@ def polish(
     """Return the maximum of the posterior between two rotation measures, starting from one between them.
 
     Newton's method on the slope, replaced by bisection where it would leave the bracket, alternates with steps of
-    the nuisance; a joint Newton step ends it and carries the derivatives of the result with respect to the data.
+    the nuisance; a joint Newton step, kept within the bracket, ends it and carries the derivatives of the result with
+    respect to the data.
     """
 
     def posterior(r: Float[Array, ""], nuisance: Float[Array, " m"]) -> Float[Array, ""]:
@@ -78,7 +83,8 @@ def polish(
 
     start = (lower, rm, upper, likelihood.start(rm))
     _, rm, _, nuisance = jax.tree.map(jax.lax.stop_gradient, jax.lax.fori_loop(0, POLISHING_STEPS, step, start))
-    return _joint_step(likelihood, prior, rm, nuisance)
+    maximum = _joint_step(likelihood, prior, rm, nuisance)
+    return eqx.tree_at(lambda m: m.rm, maximum, jnp.clip(maximum.rm, lower, upper))
 
 
 def _joint_step(likelihood: Likelihood, prior: Prior, rm: Float[Array, ""], nuisance: Float[Array, " m"]) -> Maximum:

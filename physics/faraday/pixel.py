@@ -19,8 +19,9 @@ from physics.numerics import checks
 class RotationFit(eqx.Module):
     """Rotation measure and intrinsic EVPA of each line of sight, with what else could explain the data.
 
-    All arrays begin with the leading shape of the data. Errors are infinite where fewer than two different wavelengths
-    are used. Errors include the calibration offsets, which pixels share: differences between pixels are better known.
+    All arrays begin with the leading shape of the data. Errors are infinite, and `rm` zero, where fewer than two
+    different wavelengths are used, and where the posterior has no maximum within `max_rm` or is higher still at that
+    limit. Errors include the calibration offsets, which pixels share: differences between pixels are better known.
     """
 
     rm: Float[Array, "*pixel"]
@@ -94,7 +95,7 @@ def fit_pixel(
     data = PixelData(q, u, weight_q, weight_u, shape)
     likelihood = pixel_likelihood(search, data)
     depth = search.depth
-    place, found = local_maxima(likelihood.heights(depth) + search.prior.log_density(depth), search.maxima)
+    place, found, inside = local_maxima(likelihood.heights(depth) + search.prior.log_density(depth), search.maxima)
     maximum = jax.vmap(lambda low, r, high: polish(likelihood, search.prior, low, r, high))(
         depth[place - 1], depth[place], depth[place + 1]
     )
@@ -108,10 +109,12 @@ def fit_pixel(
     used = weight_q > 0
     points = search.points
     spread = jnp.max(jnp.where(used, points, -jnp.inf)) - jnp.min(jnp.where(used, points, jnp.inf))
-    determined = (spread > 0) & jnp.isfinite(best.rm_variance)
+    # The outermost points lie beyond the limit of the search, and so may a maximum beside them.
+    inside = inside & (jnp.abs(best.rm) <= depth[-2])
+    determined = (spread > 0) & jnp.isfinite(best.rm_variance) & inside
     rm = jnp.where(determined, best.rm, 0.0)
     aliases = (
-        jnp.where(kept, maximum.rm, rm),
+        jnp.where(kept & determined, maximum.rm, rm),
         jnp.where(kept, odds, -jnp.inf),
         jnp.where(kept, flat, -jnp.inf),
     )

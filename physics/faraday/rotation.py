@@ -1,6 +1,5 @@
 """Rotation measures from Q and U: the likelihood searched on a grid of rotation measures, for any number of pixels."""
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +11,8 @@ from jaxtyping import Array
 from physics import units
 from physics.constants import SPEED_OF_LIGHT
 from physics.faraday.calibration import EvpaError, evpa_error_of
-from physics.faraday.depth import depth_grid, frequency_bands
+from physics.faraday.conventions import in_one_unit
+from physics.faraday.depth import band_labels, depth_grid
 from physics.faraday.likelihood import Offsets
 from physics.faraday.maxima import Prior
 from physics.faraday.pixel import RotationFit, Search, fit_pixel
@@ -24,6 +24,16 @@ CHUNK_NUMBERS = 4_000_000
 """Numbers that the grids of one chunk of pixels hold together."""
 
 
+def positive_number(x: Any, unit: str, name: str) -> float:
+    """Return `x` in `unit` as a float; `ValueError` unless it is one finite number above zero."""
+    return float(checks.positive(np.asarray(units.number(x, unit, name)), name))
+
+
+def nonnegative_number(x: Any, unit: str, name: str) -> float:
+    """Return `x` in `unit` as a float; `ValueError` unless it is one finite number of at least zero."""
+    return float(checks.nonnegative(np.asarray(units.number(x, unit, name)), name))
+
+
 @dataclass(frozen=True)
 class NormalPrior:
     """A normal prior of the rotation measure, in the observed frame.
@@ -31,16 +41,18 @@ class NormalPrior:
     Args:
         mean: [rad/m^2].
         sd: standard deviation, positive [rad/m^2].
+
+    Raises:
+        UnitsError: a quantity is not a rotation measure.
+        ValueError: a value is not one finite number, or `sd` is not above zero.
     """
 
     mean: Real = 0.0
     sd: Real = 5000.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "mean", float(units.value(self.mean, "rad/m2", "rm_prior.mean")))
-        object.__setattr__(self, "sd", float(units.value(self.sd, "rad/m2", "rm_prior.sd")))
-        if not (math.isfinite(self.mean) and math.isfinite(self.sd) and self.sd > 0):
-            raise ValueError(f"rm_prior: expected a finite mean and a finite sd above zero, got {self}")
+        object.__setattr__(self, "mean", units.number(self.mean, "rad/m2", "rm_prior.mean"))
+        object.__setattr__(self, "sd", positive_number(self.sd, "rad/m2", "rm_prior.sd"))
 
 
 DEFAULT_PRIOR = NormalPrior()
@@ -58,7 +70,7 @@ def fit_rotation(
     amplitude: Any = "constant",
     evpa_error: Any = None,
     rm_prior: Any = DEFAULT_PRIOR,
-    step: float | None = None,
+    step: Real = None,
     maxima: int = 8,
     odds_limit: float = 20.0,
     chunk_size: int | None = None,
@@ -71,11 +83,12 @@ def fit_rotation(
     Args:
         lambda_squared: shape (channel,), in any order; its values must be known, not traced [m^2].
         q: Stokes Q or Q/I, shape (..., channel), in any one unit.
-        u: Stokes U or U/I, same unit.
+        u: Stokes U or U/I, in that unit or convertible to it.
         sigma: standard deviation of one real Stokes parameter, an array that broadcasts with `q`, or a pair
-            (sigma_q, sigma_u).
-        max_rm: largest absolute rotation measure searched [rad/m^2].
-        mask: True where a channel is used, broadcasts with `q`; elsewhere the data may be anything, NaN too.
+            (sigma_q, sigma_u); in that unit too.
+        max_rm: largest absolute rotation measure searched [rad/m^2]. Where the posterior has no maximum within it, or
+            is higher still at the limit, the errors are infinite.
+        mask: booleans, True where a channel is used, broadcasts with `q`; elsewhere the data may be anything, NaN too.
         band: label of the band of each channel, shape (channel,); by default a new band begins where the frequency
             steps up by more than a tenth. Only used with `evpa_error`.
         amplitude: "constant" along the channels; "free", one per channel, which leaves the angles; or an array that
@@ -90,9 +103,9 @@ def fit_rotation(
         chunk_size: pixels at a time; by default so many that a chunk needs about 100 MB.
 
     Raises:
-        UnitsError: a quantity has the wrong dimension.
+        UnitsError: a quantity has the wrong dimension, or `q`, `u` and `sigma` mix quantities with plain numbers.
         ValueError: shapes do not match; a value in use is not finite, or not positive where it must be; an unknown
-            amplitude; fewer than two different wavelengths.
+            amplitude; fewer than two different wavelengths; a grid of more than ten million points.
         TypeError: `lambda_squared` is traced.
 
     Source: derived in docs/theory/faraday.md; the profile likelihood is the power of Faraday synthesis (Burn 1966;
@@ -100,22 +113,24 @@ def fit_rotation(
     """
     L = _wavelengths(lambda_squared)
     q, u, weight_q, weight_u, shape = _stokes(L, q, u, sigma, mask, amplitude)
-    limit = float(checks.positive(np.asarray(units.value(max_rm, "rad/m2", "max_rm"), np.float64), "max_rm"))
-    grid = depth_grid(L, limit, step)
+    limit = positive_number(max_rm, "rad/m2", "max_rm")
+    grid = depth_grid(L, limit, None if step is None else positive_number(step, "rad/m2", "step"))
+    labels = band_labels(SPEED_OF_LIGHT / np.sqrt(L), band)
     errors = evpa_error_of(evpa_error)
     setup = Search(
         points=jnp.asarray(L - L.mean(), q.dtype),
         pivot=jnp.asarray(L.mean(), q.dtype),
         depth=jnp.asarray(grid, q.dtype),
-        offsets=_offsets(L, band, errors, q.dtype),
+        offsets=_offsets(labels, errors, q.dtype),
         prior=_prior(rm_prior, q.dtype),
-        odds_limit=jnp.asarray(odds_limit, q.dtype),
+        odds_limit=jnp.asarray(nonnegative_number(odds_limit, "", "odds_limit"), q.dtype),
         free=isinstance(amplitude, str) and amplitude == "free",
         equal_errors=not isinstance(sigma, tuple),
         maxima=min(checks.positive_integer(maxima, "maxima"), len(grid) - 2),
     )
     rows = 1 if setup.offsets is None else len(setup.offsets.membership)
-    chunk = chunk_size or max(1, CHUNK_NUMBERS // (len(grid) * rows))
+    whole = max(1, CHUNK_NUMBERS // (len(grid) * rows))
+    chunk = whole if chunk_size is None else checks.positive_integer(chunk_size, "chunk_size")
     fit = jax.tree_util.Partial(fit_pixel, setup)
     return chunked_map(fit, q, u, weight_q, weight_u, shape, core_ndim=1, chunk_size=chunk)
 
@@ -124,8 +139,10 @@ def _wavelengths(x: Any) -> HostArray:
     if checks.is_traced(x):
         raise TypeError("lambda_squared: expected known values, which set the grid, got a traced array; close over it")
     # Stays on the host: the grid is made from it, and inside a trace a device array would be traced.
-    L = np.asarray(units.value(x, "m2", "lambda_squared"), np.float64)
-    checks.positive(L, "lambda_squared")
+    plain = _host(units.value(x, "m2", "lambda_squared"), "lambda_squared")
+    if plain.dtype.kind not in "fiu":
+        raise ValueError(f"lambda_squared: expected real numbers in m2, got an array of {plain.dtype}")
+    L = checks.positive(plain.astype(np.float64), "lambda_squared")
     if L.ndim != 1 or np.ptp(L) == 0:
         raise ValueError(
             f"lambda_squared: expected one axis with at least two different values, got {L} of shape {L.shape}"
@@ -134,14 +151,14 @@ def _wavelengths(x: Any) -> HostArray:
 
 
 def _stokes(L: HostArray, q: Any, u: Any, sigma: Any, mask: Any, amplitude: Any) -> tuple[Array, ...]:
-    q, u = (units.value(x, "", n) if _dimensionless(x) else _plain(x) for x, n in ((q, "q"), (u, "u")))
-    q, u = units.array(q, "", "q"), units.array(u, "", "u")
-    dtype = jnp.promote_types(q.dtype, u.dtype)
     pair = sigma if isinstance(sigma, tuple) else (sigma, sigma)
     names = ("sigma_q", "sigma_u") if isinstance(sigma, tuple) else ("sigma", "sigma")
     checks.sequence_of_shape(pair, 2, "sigma")
-    sigmas = [units.array(_plain(x), "", n) for x, n in zip(pair, names, strict=True)]
-    used = jnp.asarray(True if mask is None else mask, bool)
+    # Only that the units agree matters: they cancel.
+    plain = in_one_unit({"q": q, "u": u, **dict(zip(names, pair, strict=True))})
+    q, u, sigmas = plain["q"], plain["u"], [plain[name] for name in names]
+    dtype = jnp.promote_types(q.dtype, u.dtype)
+    used = _mask(mask)
     shape = _amplitude_shape(amplitude)
     named = {"q": q, "u": u, names[0]: sigmas[0], names[1]: sigmas[1], "mask": used, "amplitude": shape}
     common = checks.broadcastable({"lambda_squared": L.shape, **{n: x.shape for n, x in named.items()}})
@@ -161,38 +178,42 @@ def _weight(sigma: Array, used: Array, name: str) -> Array:
     return jnp.where(used, 1.0 / jnp.square(sigma), 0.0)
 
 
-def _dimensionless(x: Any) -> bool:
-    return units.is_quantity(x) and x.unit.is_equivalent("")
+def _host(x: Any, name: str) -> HostArray:
+    try:
+        return np.asarray(x)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}: expected an array, got {x!r}") from error
 
 
-def _plain(x: Any) -> Any:
-    # Q, U and sigma may be in any one unit, which cancels.
-    return x.value if units.is_quantity(x) else x
+def _mask(mask: Any) -> Array:
+    if mask is None:
+        return jnp.asarray(True)
+    mask = mask if checks.is_traced(mask) else _host(mask, "mask")
+    if mask.dtype != bool:
+        raise ValueError(f"mask: expected booleans, got an array of {mask.dtype}")
+    return jnp.asarray(mask)
 
 
 def _amplitude_shape(amplitude: Any) -> Array:
     if isinstance(amplitude, str):
         checks.one_of(amplitude, ("constant", "free"), "amplitude")
         return jnp.ones(())
-    return units.array(_plain(amplitude), "", "amplitude")
+    return in_one_unit({"amplitude": amplitude})["amplitude"]
 
 
-def _offsets(L: HostArray, band: Any, errors: EvpaError, dtype: Any) -> Offsets | None:
+def _offsets(labels: HostArray, errors: EvpaError, dtype: Any) -> Offsets | None:
     if errors.band == 0.0 and errors.channel == 0.0:
         return None
-    labels = np.asarray(frequency_bands(SPEED_OF_LIGHT / np.sqrt(L)) if band is None else band)
-    if labels.shape != L.shape:
-        raise ValueError(f"band: expected one label for each of {len(L)} channels, got shape {labels.shape}")
     membership = np.unique(labels)[:, None] == labels[None, :]
     if errors.band == 0.0:
-        membership = np.ones((1, len(L)))
+        membership = np.ones((1, len(labels)))
     return Offsets(jnp.asarray(membership, dtype), jnp.asarray(errors.band, dtype), jnp.asarray(errors.channel, dtype))
 
 
 def _prior(prior: Any, dtype: Any) -> Prior:
     if prior is None:
         return Prior(jnp.zeros((), dtype), jnp.zeros((), dtype))
-    if isinstance(prior, tuple) and len(prior) == 2:
+    if isinstance(prior, tuple | list) and len(prior) == 2:
         prior = NormalPrior(*prior)
     if not isinstance(prior, NormalPrior):
         raise ValueError(f"rm_prior: expected None, a NormalPrior or a pair (mean, sd) in rad/m^2, got {prior!r}")

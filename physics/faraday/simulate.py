@@ -12,7 +12,7 @@ from jaxtyping import Array, Complex, Float
 from physics import units
 from physics.constants import DEGREE, MILLIARCSECOND
 from physics.faraday import conventions
-from physics.faraday.beams import Beam, beam_area, convolved, white_noise_gain
+from physics.faraday.beams import Beam, beam_area, beam_of, convolved, white_noise_gain
 from physics.faraday.calibration import EvpaError, evpa_error_of
 from physics.faraday.cube import SkyFrame, StokesCube
 from physics.faraday.depth import frequency_bands
@@ -67,14 +67,15 @@ def observe(
     *,
     noise: Real,
     key: PRNGKey,
-    beam: Beam | None = None,
+    beam: Any = None,
     evpa_offset: Real = None,
 ) -> StokesCube:
     """Return the images that an instrument makes of a model sky.
 
     Args:
         sky: the model.
-        frequency: of each channel, shape (channel,) [Hz].
+        frequency: of each channel, shape (channel,), in any order [Hz]. The cube is in ascending order; `noise` and
+            `evpa_offset` go with their channels.
         noise: standard deviation of I, Q and U, a number or one for each channel [Jy/beam].
         key: random key.
         beam: major and minor full width at half maximum and position angle [rad]; noise is correlated over it. None
@@ -82,24 +83,23 @@ def observe(
         evpa_offset: error of the zero point of each channel, shape (channel,) [rad].
 
     Raises:
-        ValueError: a frequency or the noise is not finite and positive, or shapes do not match.
+        UnitsError: a quantity has the wrong dimension.
+        ValueError: a frequency, the noise or a width of the beam is not finite and positive, an offset is not finite,
+            or shapes do not match.
+        TypeError: `sky` is not a `ModelSky`, or `key` not a typed random key.
     """
     key = checks.typed_key(key)
-    nu = checks.positive(units.array(frequency, "Hz", "frequency"), "frequency")
-    if nu.ndim != 1:
-        raise ValueError(f"frequency: expected one axis, got shape {nu.shape}")
-    nu = jnp.sort(nu)
-    level = checks.positive(units.array(noise, "Jy/beam", "noise"), "noise")
-    checks.broadcastable({"noise": level.shape, "frequency": nu.shape})
-    offset = jnp.zeros_like(nu) if evpa_offset is None else units.array(evpa_offset, "rad", "evpa_offset")
-    checks.same_shape(offset, nu, "evpa_offset", "frequency")
+    if not isinstance(sky, ModelSky):
+        raise TypeError(f"sky: expected a ModelSky, got {type(sky).__name__}")
+    beam = None if beam is None else beam_of(beam)
+    nu, level, offset = _channels(frequency, noise, evpa_offset)
     intensity = sky.intensity[None] * ((nu / sky.reference_frequency) ** sky.spectral_index)[:, None, None]
     p = jnp.moveaxis(sky.screen(conventions.lambda_squared(nu)), -1, 0)
     turn = 2.0 * offset[:, None, None]
     q = intensity * (p.real * jnp.cos(turn) - p.imag * jnp.sin(turn))
     u = intensity * (p.real * jnp.sin(turn) + p.imag * jnp.cos(turn))
     images = jnp.stack([intensity, q, u], axis=1)
-    sigma = jnp.broadcast_to(jnp.broadcast_to(level, nu.shape)[:, None], (len(nu), 3))
+    sigma = jnp.broadcast_to(level[:, None], (len(nu), 3))
     white = jax.random.normal(key, images.shape, images.dtype)
     cell = sky.frame.cell
     if beam is not None:
@@ -117,6 +117,20 @@ def observe(
         mask=jnp.ones(images[:, 0].shape, bool),
         frame=sky.frame,
     )
+
+
+def _channels(frequency: Any, noise: Any, evpa_offset: Any) -> tuple[Array, Array, Array]:
+    # In ascending order of frequency, each with what belongs to it.
+    nu = checks.positive(units.array(frequency, "Hz", "frequency"), "frequency")
+    if nu.ndim != 1:
+        raise ValueError(f"frequency: expected one axis, got shape {nu.shape}")
+    level = checks.positive(units.array(noise, "Jy/beam", "noise"), "noise")
+    if level.shape not in ((), nu.shape):
+        raise ValueError(f"noise: expected one number or one for each of {len(nu)} channels, got shape {level.shape}")
+    offset = jnp.zeros_like(nu) if evpa_offset is None else units.array(evpa_offset, "rad", "evpa_offset")
+    checks.finite(checks.same_shape(offset, nu, "evpa_offset", "frequency"), "evpa_offset")
+    order = jnp.argsort(nu)
+    return nu[order], jnp.broadcast_to(level, nu.shape)[order], offset[order]
 
 
 def observed_rotation(
@@ -146,9 +160,15 @@ def observed_rotation(
 
 
 def draw_offsets(frequency: Real, errors: Any, *, key: PRNGKey) -> Float[Array, " channel"]:
-    """Return EVPA offsets of the channels, drawn from an `EvpaError` with bands by frequency gaps [rad]."""
+    """Return EVPA offsets of the channels, drawn from an `EvpaError` with bands by frequency gaps [rad].
+
+    Raises:
+        UnitsError: a quantity has the wrong dimension.
+        ValueError: a frequency is not finite and positive, or `errors` is no `EvpaError` or pair.
+        TypeError: `key` is not a typed random key.
+    """
     errors = evpa_error_of(errors)
-    bands = frequency_bands(np.asarray(frequency))
+    bands = frequency_bands(np.asarray(checks.positive(units.array(frequency, "Hz", "frequency"), "frequency")))
     band_key, channel_key = jax.random.split(checks.typed_key(key))
     band = errors.band * jax.random.normal(band_key, (int(bands.max()) + 1,))
     return band[bands] + errors.channel * jax.random.normal(channel_key, bands.shape)

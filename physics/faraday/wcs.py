@@ -25,7 +25,10 @@ def celestial_header(header: Any, where: str) -> str:
     with warnings.catch_warnings():
         # Tells that old spellings of dates and units were understood.
         warnings.simplefilter("ignore", FITSFixedWarning)
-        celestial = WCS(header).celestial
+        try:
+            celestial = WCS(header).celestial
+        except ValueError as error:
+            raise DataFormatError(f"{where}: the celestial coordinates cannot be understood: {error}") from error
     if celestial.naxis != 2:
         raise DataFormatError(f"{where}: the header has no celestial coordinate system")
     kept = celestial.to_header()

@@ -18,6 +18,9 @@ T = TypeVar("T")
 Numbers = TypeVar("Numbers", Array, np.ndarray)
 """On a device or on the host: constants of a module are checked without any device work."""
 
+FLOATS = ("float32", "float64")
+"""Names of the precisions that a caller can choose."""
+
 
 def is_traced(*arrays: Any) -> bool:
     """Whether any of the arrays is a tracer, whose values are not known yet."""
@@ -50,6 +53,13 @@ def positive_integer(x: Any, name: str) -> int:
     """Return `x` as an `int`; `ValueError` if it is not a whole number above zero."""
     if isinstance(x, bool) or not isinstance(x, int | np.integer) or x <= 0:
         raise ValueError(f"{name}: expected a positive whole number, got {x!r}")
+    return int(x)
+
+
+def nonnegative_integer(x: Any, name: str) -> int:
+    """Return `x` as an `int`; `ValueError` if it is not a whole number of at least zero."""
+    if isinstance(x, bool) or not isinstance(x, int | np.integer) or x < 0:
+        raise ValueError(f"{name}: expected a whole number of at least zero, got {x!r}")
     return int(x)
 
 
@@ -103,6 +113,17 @@ def double_precision(what: str, instead: str) -> None:
             f"{what} is zero or meaningless in float32: call jax.config.update('jax_enable_x64', True) first, "
             f"or use {instead}, which works in float32"
         )
+
+
+def available_dtype(dtype: str, name: str = "dtype") -> np.dtype:
+    """Return the dtype that is called "float32" or "float64".
+
+    Raises:
+        ValueError: it has another name; `PrecisionError` if it is float64 and 64-bit arrays are not enabled.
+    """
+    if one_of(dtype, FLOATS, name) == "float64" and jnp.result_type(float) != jnp.float64:
+        raise PrecisionError(f"{name}: float64 needs jax.config.update('jax_enable_x64', True)")
+    return np.dtype(dtype)
 
 
 def _every(x: Numbers, predicate: Any, expected: str, name: str) -> Numbers:

@@ -133,3 +133,35 @@ def test_smoothing_keeps_the_total_and_constants():
         metrics.gaussian_smoothing(counts, width_bins=0.0)
     with pytest.raises(ValueError, match="counts: expected the shape"):
         metrics.gaussian_smoothing(counts[0], width_bins=1.0)
+
+
+CALLS = {
+    "poisson_nll": lambda rates, counts: metrics.poisson_nll(rates=rates, counts=counts),
+    "bits_per_spike": lambda rates, counts: metrics.bits_per_spike(rates=rates, counts=counts),
+    "rate_r2": lambda rates, counts: metrics.rate_r2(truth=counts, rates=rates),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_what_is_no_array_of_real_numbers_is_named(name):
+    from astropy import units
+
+    from physics.errors import UnitsError
+
+    good, call = np.ones((1, 2, 1)), CALLS[name]
+    for bad in (None, good + 0j, np.full(good.shape, "1"), [[1.0], [1.0, 2.0]], np.ma.masked_array(good, True)):
+        with pytest.raises(ValueError, match="rates: expected an array of real numbers"):
+            call(bad, good)
+    with pytest.raises(ValueError, match=r"(counts|truth): expected an array of real numbers"):
+        call(good, None)
+    with pytest.raises(UnitsError, match="rates: expected a quantity convertible to a plain number, got one in Hz"):
+        call(good * units.Hz, good)
+    with pytest.raises(ValueError, match=r"expected [12] or more axes, the last one neurons"):
+        call(1.0, 1.0)
+
+
+def test_smoothing_names_what_it_cannot_take():
+    with pytest.raises(ValueError, match="counts: expected an array of real numbers"):
+        metrics.gaussian_smoothing(None, width_bins=1.0)
+    with pytest.raises(ValueError, match="width_bins: expected one finite number"):
+        metrics.gaussian_smoothing(np.ones((1, 2, 1)), width_bins=np.nan)

@@ -19,6 +19,8 @@ def test_plain_numbers_pass_and_quantities_convert():
 def test_wrong_dimension_names_the_argument():
     with pytest.raises(UnitsError, match=r"frequency: expected a quantity convertible to Hz, got one in m$"):
         units.value(3.0 * u.m, "Hz", "frequency")
+    with pytest.raises(UnitsError, match=r"counts: expected a quantity convertible to a plain number, got one in Hz$"):
+        units.value(5 * u.Hz, "", "counts")
     assert issubclass(UnitsError, ValueError)
 
 

@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from astropy import units
 from scipy.integrate import solve_ivp
 
 from neuro import data
@@ -13,6 +14,7 @@ from neuro.data.lorenz import (
     readout_weights,
     scaled,
 )
+from physics.errors import UnitsError
 
 SMALL = {"conditions": 10, "trials": 4, "neurons": 3, "bins": 4}
 
@@ -111,10 +113,10 @@ def test_conditions_are_disjoint_when_the_split_is_by_condition():
 
 
 def test_the_long_preset_and_forward_bins():
-    trials = data.lorenz(key=jax.random.key(0), preset="long", conditions=2, trials=2, bins=50, forward_bins=20)
-    assert trials.counts.shape == (4, 50, 30)
+    trials = data.lorenz(key=jax.random.key(0), preset="long", conditions=10, trials=2, bins=8, forward_bins=3)
+    assert trials.counts.shape == (20, 8, 30)
     assert trials.bin_width == 0.01
-    assert (trials.observed_bins, trials.forward_bins) == (30, 20)
+    assert (trials.observed_bins, trials.forward_bins) == (5, 3)
 
 
 @pytest.mark.parametrize(
@@ -126,12 +128,24 @@ def test_the_long_preset_and_forward_bins():
         ({"bin_width": 0.0205}, "whole number of milliseconds"),
         ({"bin_width": -0.02}, "bin_width: expected finite, positive"),
         ({"neurons": 0}, "neurons: expected a positive whole number"),
-        ({"base_hz": float("nan")}, "base_hz: expected finite, positive"),
+        ({"base_hz": float("nan")}, "base_hz: expected one finite number in Hz"),
+        ({"base_hz": "5 Hz"}, "base_hz: expected one finite number in Hz"),
+        ({"base_hz": 1e7}, "base_hz: expected at most"),
+        ({"base_hz": [5.0, 6.0]}, "base_hz: expected one finite number in Hz"),
+        ({"train_fraction": float("nan")}, "train_fraction: expected one finite number"),
+        ({"dt": 0.03} | SMALL, "dt: 0.03 is too large a step for 'euler': the paths are not finite"),
     ],
 )
 def test_bad_protocols_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         data.lorenz(key=jax.random.key(0), **arguments)
+
+
+def test_quantities_convert():
+    protocol = LorenzProtocol(bin_width=20 * units.ms, base_hz=0.005 * units.kHz)
+    assert (protocol.bin_width, protocol.base_hz) == (0.02, 5.0)
+    with pytest.raises(UnitsError, match="base_hz"):
+        LorenzProtocol(base_hz=5 * units.s)
 
 
 def test_an_integer_is_no_key():

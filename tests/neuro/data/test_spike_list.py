@@ -1,3 +1,5 @@
+import zipfile
+
 import numpy as np
 import pytest
 
@@ -56,6 +58,23 @@ def test_binning_at_5_ms_and_summing_equals_binning_at_20_ms(tmp_path):
     assert int(coarse.counts.sum()) == 500
 
 
+@pytest.mark.parametrize("width", [0.1, 0.01, 0.003, 0.0001])
+def test_the_last_bin_is_that_of_the_last_spike_whatever_the_rounding(tmp_path, width):
+    path = write(tmp_path, spiketimes=np.array([0.0, 300.0]), neuron_ids=np.array([0, 0]), trial_ids=np.array([0, 0]))
+    trials = read_spike_list(path, bin_width=width)
+    assert trials.counts.shape == (1, round(0.3 / width) + 1, 1)
+    assert np.flatnonzero(trials.counts[0, :, 0]).tolist() == [0, round(0.3 / width)]
+
+
+def test_a_spike_on_an_edge_opens_its_bin_hours_into_a_recording(tmp_path):
+    edges = np.arange(1e7, 1e7 + 40.0)
+    one = np.zeros(40, int)
+    path = write(tmp_path, spiketimes=edges, neuron_ids=one, trial_ids=one)
+    np.testing.assert_array_equal(read_spike_list(path, bin_width=0.001, start=1e4).counts.ravel(), 1)
+    late = read_spike_list(path, bin_width=0.001)
+    np.testing.assert_array_equal(late.counts[0, -40:, 0], 1)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -68,7 +87,12 @@ def test_binning_at_5_ms_and_summing_equals_binning_at_20_ms(tmp_path):
         ({"neuron_ids": np.array([0.0, 0.5, 1.0, 1.0, 1.0])}, "expected whole numbers"),
         ({"neuron_ids": np.array(list("abcde"))}, "expected a list of numbers"),
         ({"spiketimes": PLAIN["spiketimes"][:, None]}, "expected a list of numbers"),
-        ({"neuron_ids": np.array([None] * 5)}, "not a plain array"),
+        ({"neuron_ids": np.array([None] * 5)}, "dataset 'neuron_ids': damaged, or not a plain array"),
+        ({"neuron_ids": np.array([0.0, 1e300, 1.0, 1.0, 1.0])}, "expected whole numbers, of at most"),
+        ({"spiketimes": PLAIN["spiketimes"] + 0j}, "dataset 'spiketimes': expected a list of numbers"),
+        ({"tmax": np.array([10.0, 20.0])}, r"dataset 'tmax': expected one finite number, got float64 of shape \(2,\)"),
+        ({"tmax": np.array(np.nan)}, "dataset 'tmax': expected one finite number"),
+        ({"tmin": np.array("0")}, "dataset 'tmin': expected one finite number"),
     ],
 )
 def test_a_broken_file_is_named_with_its_dataset(tmp_path, changes, message):
@@ -91,12 +115,39 @@ def test_a_file_that_is_no_archive(tmp_path):
         read_spike_list(tmp_path / "absent.npz", bin_width=0.005)
 
 
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_damaged_member_is_named(tmp_path, compressed):
+    path = tmp_path / "spikes.npz"
+    (np.savez_compressed if compressed else np.savez)(path, **PLAIN)
+    whole = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        member = archive.getinfo("neuron_ids.npy")
+        behind = archive.getinfo("trial_ids.npy").header_offset
+    whole[behind - 20 : behind - 10] = b"\xff" * 10
+    path.write_bytes(whole)
+    assert member.header_offset < behind
+    with pytest.raises(DataFormatError, match="dataset 'neuron_ids': damaged") as error:
+        read_spike_list(path, bin_width=0.005)
+    assert str(path) in str(error.value)
+
+
 def test_bad_bin_widths(tmp_path):
     path = write(tmp_path, tmin=np.array([0]), tmax=np.array([20.0]))
     with pytest.raises(ValueError, match="bin_width: expected finite, positive"):
         read_spike_list(path, bin_width=0.0)
     with pytest.raises(ValueError, match="does not divide the window"):
         read_spike_list(path, bin_width=0.003)
+    for arguments, message in (
+        ({"bin_width": 1e-12}, r"bin_width: 1e-12 s makes 2e\+10 bins of 3 trials and 3 neurons, more than"),
+        ({"bin_width": 1e-300}, "bin_width: 1e-300 s makes"),
+        ({"bin_width": "5 ms"}, "bin_width: expected one finite number in s"),
+        ({"bin_width": 0.005, "time_unit": 0.0}, "time_unit: expected finite, positive"),
+        ({"bin_width": 0.005, "time_unit": float("nan")}, "time_unit: expected one finite number in s"),
+        ({"bin_width": 0.005, "time_unit": "ms"}, "time_unit: expected one finite number in s"),
+        ({"bin_width": 0.005, "stop": [0.1, 0.2]}, "stop: expected one finite number in s"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            read_spike_list(path, **arguments)
 
 
 def test_totals_of_the_real_recordings(observations):

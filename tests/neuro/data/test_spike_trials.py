@@ -61,6 +61,10 @@ def test_select_carries_everything_along(trials):
         trials.select(split="none")
     with pytest.raises(ValueError, match="split: expected one of"):
         trials.select(split="validation")
+    for chosen in ([99], [-13], [0.5], ["first"], np.ones(3, bool), [[0, 1]], 99):
+        with pytest.raises(ValueError, match="trials: expected a slice, positions among 12 trials, or a mask of 12"):
+            trials.select(trials=chosen)
+    assert trials.select(trials=[-1, -1]).trial_ids == (111, 111)
 
 
 def test_rebin_sums_counts_and_averages_rates(trials):
@@ -130,7 +134,34 @@ def test_a_split_by_condition_keeps_conditions_whole():
         ({"rates": np.zeros((2, 4, 2))}, r"rates: expected the shape \(2, 4, 3\)"),
         ({"mask": np.ones((5, 4, 3), bool)}, "mask: expected to broadcast"),
         ({"forward_bins": 4}, "observed_bins, forward_bins"),
-        ({"forward_bins": -1}, "observed_bins, forward_bins"),
+        ({"forward_bins": -1}, "forward_bins: expected a whole number of at least zero, got -1"),
+        ({"forward_bins": 1.5}, "forward_bins: expected a whole number of at least zero, got 1.5"),
+        ({"observed_bins": 3.7}, "observed_bins: expected a positive whole number, got 3.7"),
+        ({"observed_bins": 3}, "observed_bins, forward_bins: .* got 3 and 0"),
+        ({"held_in": 2.5}, "held_in: expected a positive whole number, got 2.5"),
+        ({"counts": np.full((2, 4, 3), 2**31)}, "counts: expected at most 2147483647 spikes per bin, got 2147483648"),
+        ({"counts": np.full((2, 4, 3), 1e300)}, "counts: expected at most 2147483647"),
+        ({"counts": np.zeros((2, 4, 3), complex)}, "counts: expected an array of real numbers, got .* complex128"),
+        ({"counts": None}, "counts: expected an array of real numbers, got .* object"),
+        ({"counts": [[[1], [2, 3]]]}, "counts: expected an array of real numbers"),
+        ({"counts": np.ma.masked_array(np.zeros((2, 4, 3)), True)}, "counts: .* masked"),
+        ({"mask": np.full((2, 4, 3), "no")}, "mask: expected an array of real numbers, got .* <U2"),
+        ({"mask": np.full((2, 4, 3), np.nan)}, "mask: expected truth values"),
+        ({"condition": [0.5, 1.0]}, "condition: expected 2 elements, whole numbers, got float64"),
+        ({"condition": np.zeros((2, 2), int)}, r"condition: expected 2 elements, whole numbers, got .* \(2, 2\)"),
+        ({"condition": [0, 2**40]}, "condition: expected numbers of at most"),
+        ({"rates": np.full((2, 4, 3), "5 Hz")}, "rates: expected a number or an array of numbers in Hz"),
+        ({"behavior": np.zeros((2, 3, 1))}, r"behavior: .* \(2, 4, variables\), got \(2, 3, 1\)"),
+        ({"behavior": np.zeros((1, 4, 1))}, r"behavior: .* \(2, 4, variables\), got \(1, 4, 1\)"),
+        ({"behavior": np.zeros((2, 4, 2)), "behavior_names": ("x",)}, "behavior_names: expected one for each of 2"),
+        ({"behavior_names": ("x",)}, "behavior_names: expected one for each of 0"),
+        ({"behavior": np.zeros((2, 4, 1)), "behavior_names": "x"}, "behavior_names: expected a list of names"),
+        ({"behavior_names": None}, "behavior_names: expected a list of names, got None"),
+        ({"split": None}, "split: expected a list of names, got None"),
+        ({"split": [0, 1]}, r"split: expected a list of names, got \[0, 1\]"),
+        ({"neuron_ids": (1, 2, 1)}, r"neuron_ids: expected every name once, got \(1, 2, 1\)"),
+        ({"neuron_ids": (1.5, 2.5, 3.5)}, "neuron_ids: expected 3 elements, whole numbers"),
+        ({"trial_ids": ("a", "b")}, "trial_ids: expected 2 elements, whole numbers"),
         ({"held_in": 4}, "held_in: expected 1 to 3"),
         ({"split": ["train"]}, "split: expected 2 elements"),
         ({"split": "training"}, "split: expected one of"),
@@ -146,6 +177,7 @@ def test_bad_selections_are_named(trials):
     for arguments, message in (
         ({}, "exactly one"),
         ({"ids": [3]}, "unknown neurons"),
+        ({"ids": [20.5]}, "ids: expected a list of whole numbers"),
         ({"every": 0}, "every: expected a positive whole number"),
         ({"every": 9}, "expected to hold out some of 8 neurons"),
     ):
@@ -153,8 +185,18 @@ def test_bad_selections_are_named(trials):
             trials.hold_out(**arguments)
     with pytest.raises(ValueError, match="three shares that sum to 1"):
         trials.with_split(key=jax.random.key(0), fractions=(0.5, 0.2, 0.2))
+    with pytest.raises(ValueError, match=r"fractions: expected three shares that sum to 1, got 0.5"):
+        trials.with_split(key=jax.random.key(0), fractions=0.5)
+    for condition in (3, [0.5, 1.0], [None], [[0, 1]], [[0], [1, 2]]):
+        with pytest.raises(ValueError, match="condition: expected a list of whole numbers"):
+            stratified_split(key=jax.random.key(0), condition=condition)
     with pytest.raises(TypeError):
         trials.with_split(key=0)
+
+
+def test_a_mask_of_zeros_and_ones_is_one_of_truth_values():
+    made = SpikeTrials(np.ones((1, 2, 1)), bin_width=0.02, mask=np.array([[[0], [1]]]))
+    np.testing.assert_array_equal(made.mask.ravel(), [False, True])
 
 
 def test_the_bin_width_may_be_a_quantity_of_time():
@@ -165,3 +207,5 @@ def test_the_bin_width_may_be_a_quantity_of_time():
     assert SpikeTrials(np.zeros((1, 2, 1)), bin_width=5 * units.ms).bin_width == pytest.approx(0.005)
     with pytest.raises(UnitsError, match="bin_width"):
         SpikeTrials(np.zeros((1, 2, 1)), bin_width=5 * units.Hz)
+    with pytest.raises(UnitsError, match="counts: expected a quantity convertible to a plain number, got one in Hz"):
+        SpikeTrials(np.zeros((1, 2, 1)) * units.Hz, bin_width=0.005)

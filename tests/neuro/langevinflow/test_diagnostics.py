@@ -12,7 +12,7 @@ from neuro.data import SpikeTrials
 def made():
     counts = np.random.default_rng(0).poisson(0.5, (4, 6, 3))
     trials = SpikeTrials(counts, bin_width=0.02)
-    config = lf.Config(latent_width=10, channels=2, encoder_width=4, hidden_width=5, decoder="mlp", dtype="float64")
+    config = lf.Config(latent_width=10, channels=2, encoder_width=4, hidden_width=5, decoder="linear", dtype="float64")
     return lf.LangevinFlow.for_trials(trials, config, key=jax.random.key(0)), trials
 
 
@@ -47,5 +47,12 @@ def test_the_shuffle_test(made):
 
     nll = poisson_nll(rates=np.broadcast_to(mean, trials.counts.shape), counts=trials.counts)
     assert result.constant == pytest.approx(nll / trials.counts.size, rel=1e-9)
-    with pytest.raises(ValueError, match="at least 2"):
-        lf.diagnostics.shuffle_test(model, trials.select(trials=[0]), key=jax.random.key(1))
+    for other, message in (
+        (trials.select(trials=[0]), "at least 2"),
+        (trials.rebin(2), "observed_bins: the configuration says 6, the trials have 3"),
+        (SpikeTrials(trials.counts, bin_width=0.01), "bin_width: the configuration says 0.02, the trials have 0.01"),
+        (trials.hold_out(every=3), "the model reads 3 of 3 neurons, the trials have 2 of 3"),
+        (SpikeTrials(trials.counts, bin_width=0.02, mask=False), "no bin of them is observed"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            lf.diagnostics.shuffle_test(model, other, key=jax.random.key(1))

@@ -57,8 +57,8 @@ def matrices(force, surroundings, shape, draws):
     """Return the linear map of state and of noise over one step."""
     size = 2 * int(np.prod(shape))
     zero, quiet = jnp.zeros(size), jnp.zeros((draws, *shape))
-    step = jax.jacobian(one_step(force, surroundings, shape, quiet))(zero)
-    noise = jax.jacobian(lambda draw: one_step(force, surroundings, shape, draw)(zero))(quiet)
+    step = jax.jit(jax.jacobian(one_step(force, surroundings, shape, quiet)))(zero)
+    noise = jax.jit(jax.jacobian(lambda draw: one_step(force, surroundings, shape, draw)(zero)))(quiet)
     return np.asarray(step), np.asarray(noise).reshape(size, -1)
 
 
@@ -112,11 +112,11 @@ def test_a_step_is_symplectic_without_friction_and_contracts_by_it(potential, sc
     scale = np.diag(np.concatenate([np.ones(SIZE), mass]))
 
     free = without_friction(potential)
-    slope = np.asarray(jax.jacobian(one_step(free.force, bath(free, STEP), SHAPE, quiet))(point))
+    slope = np.asarray(jax.jit(jax.jacobian(one_step(free.force, bath(free, STEP), SHAPE, quiet)))(point))
     slope = scale @ slope @ np.linalg.inv(scale)
     np.testing.assert_allclose(slope.T @ form @ slope, form, rtol=0, atol=1e-12)
 
-    slope = np.asarray(jax.jacobian(one_step(potential.force, bath(potential, STEP), SHAPE, quiet))(point))
+    slope = np.asarray(jax.jit(jax.jacobian(one_step(potential.force, bath(potential, STEP), SHAPE, quiet)))(point))
     friction = np.repeat(np.asarray(potential.friction), 5)
     assert np.linalg.det(slope) == pytest.approx(np.exp(-STEP * friction.sum()), rel=1e-11)
 
@@ -209,7 +209,7 @@ def test_the_posterior_without_control_is_the_prior(potential):
 def test_kl_of_the_first_position_against_dense_gaussians(potential):
     rng = np.random.default_rng(8)
     mean, log_variance = rng.normal(size=SHAPE), rng.normal(size=SHAPE)
-    hessian = np.asarray(jax.hessian(harmonic(potential).energy)(jnp.zeros(SHAPE))).reshape(SIZE, SIZE)
+    hessian = np.asarray(jax.jit(jax.hessian(harmonic(potential).energy))(jnp.zeros(SHAPE))).reshape(SIZE, SIZE)
     variance = np.exp(log_variance).ravel()
     expected = 0.5 * (
         np.trace(hessian @ np.diag(variance))
@@ -227,9 +227,9 @@ def test_kl_of_the_first_position_against_dense_gaussians(potential):
 
 def test_the_prior_starts_in_equilibrium(potential):
     ring = harmonic(potential)
-    root = jax.jacobian(lambda noise: prior_start(ring, noise).position)(jnp.zeros((2, *SHAPE)))
+    root = jax.jit(jax.jacobian(lambda noise: prior_start(ring, noise).position))(jnp.zeros((2, *SHAPE)))
     root = np.asarray(root).reshape(SIZE, 2 * SIZE)
-    hessian = np.asarray(jax.hessian(ring.energy)(jnp.zeros(SHAPE))).reshape(SIZE, SIZE)
+    hessian = np.asarray(jax.jit(jax.hessian(ring.energy))(jnp.zeros(SHAPE))).reshape(SIZE, SIZE)
     np.testing.assert_allclose(root @ root.T, np.linalg.inv(hessian), rtol=1e-11, atol=1e-14)
     noise = jnp.ones((2, *SHAPE))
     np.testing.assert_allclose(prior_start(ring, noise).velocity, np.asarray(ring.omega)[:, None] * np.ones(SHAPE))

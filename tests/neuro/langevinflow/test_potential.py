@@ -1,7 +1,11 @@
+import dataclasses
+import json
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from astropy import units
 
 from neuro.langevinflow import Config, RingPotential
 from neuro.langevinflow.potential import elastic, ring_energy, ring_force, ring_stiffness, square_root_kernel
@@ -29,7 +33,7 @@ def dense(coupling, channel):
 
 
 def test_force_is_minus_the_gradient_of_the_energy(parameters):
-    np.testing.assert_allclose(ring_force(*parameters), -jax.grad(ring_energy)(*parameters), rtol=1e-12)
+    np.testing.assert_allclose(ring_force(*parameters), -jax.jit(jax.grad(ring_energy))(*parameters), rtol=1e-12)
 
 
 def test_energy_is_bounded_below_by_zero(parameters):
@@ -42,7 +46,7 @@ def test_energy_is_bounded_below_by_zero(parameters):
 
 def test_eigenvalues_of_the_hessian_are_the_spectrum(parameters):
     position, coupling, quartic = parameters
-    hessian = jax.hessian(ring_energy)(jnp.zeros_like(position), coupling, quartic)
+    hessian = jax.jit(jax.hessian(ring_energy))(jnp.zeros_like(position), coupling, quartic)
     spectrum = np.asarray(ring_stiffness(coupling, SITES))
     for c in range(CHANNELS):
         np.testing.assert_allclose(np.linalg.eigvalsh(hessian[c, :, c]), np.sort(spectrum[c]), rtol=1e-12)
@@ -93,7 +97,7 @@ def test_the_model_keeps_its_own_precision():
         ({"dtype": "float16"}, "dtype: expected one of"),
         ({"latent_width": 30}, "latent_width: expected a multiple of channels=4, got 30"),
         ({"coupling_range": 8}, "coupling_range: expected less than half of the 16 sites"),
-        ({"forward_bins": -1}, "forward_bins: expected at least 0, got -1"),
+        ({"forward_bins": -1}, "forward_bins: expected a whole number of at least zero, got -1"),
         ({"observed_bins": 0}, "observed_bins: expected a positive whole number"),
         ({"substeps": 0}, "substeps: expected a positive whole number"),
         ({"scheme": "euler"}, "scheme: expected one of 'baoab', 'obabo'"),
@@ -104,7 +108,8 @@ def test_the_model_keeps_its_own_precision():
         ({"keep_probability": 0.0}, "keep_probability"),
         ({"learning_rate": -1e-3}, "learning_rate: expected finite, positive"),
         ({"kl_weight": -0.1}, "kl_weight: expected finite values of at least zero"),
-        ({"bin_width": float("nan")}, "bin_width: expected finite, positive"),
+        ({"bin_width": float("nan")}, "bin_width: expected one finite number in s"),
+        ({"bin_width": 5 * units.Hz}, "bin_width: expected a quantity convertible to s"),
         ({"heads": 3}, "heads: expected a divisor of the token width 128"),
         ({"patience": 0}, "patience: expected a positive whole number"),
     ],
@@ -112,6 +117,36 @@ def test_the_model_keeps_its_own_precision():
 def test_bad_configurations_are_named(changes, message):
     with pytest.raises(ValueError, match=message):
         Config(**changes)
+
+
+def assembled(**changes):
+    """Return a configuration past the type checks of the tests, which would refuse other types first."""
+    config = object.__new__(Config)
+    for field in dataclasses.fields(Config):
+        object.__setattr__(config, field.name, changes.get(field.name, field.default))
+    config.__post_init__()
+    return config
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"forward_bins": 1.5}, "forward_bins: expected a whole number of at least zero, got 1.5"),
+        ({"learning_rate": np.ones(2)}, "learning_rate: expected one finite number"),
+        ({"keep_probability": "all"}, "keep_probability: expected one finite number"),
+        ({"causal": "no"}, "causal: expected one of True, False; got 'no'"),
+        ({"epochs": None}, "epochs: expected a positive whole number, got None"),
+    ],
+)
+def test_values_of_another_type_are_named(changes, message):
+    with pytest.raises(ValueError, match=message):
+        assembled(**changes)
+
+
+def test_numbers_are_kept_as_plain_ones():
+    config = assembled(bin_width=20 * units.ms, latent_width=np.int64(32), kl_weight=np.float32(0.5), causal=np.True_)
+    assert config == Config(bin_width=0.02, latent_width=32, kl_weight=0.5, causal=True)
+    json.dumps(dataclasses.asdict(config))
 
 
 def test_float64_needs_to_be_enabled():

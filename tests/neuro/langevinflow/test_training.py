@@ -144,6 +144,9 @@ def test_a_broken_file_is_named(run, tmp_path):
         "damaged or incomplete": whole[: len(whole) // 2],
         "found 'another model'": json.dumps(older | {"format": "another model"}).encode() + b"\n" + arrays,
         "up to version 1": json.dumps(older | {"version": 99}).encode() + b"\n" + arrays,
+        "found .* 'two'": json.dumps(older | {"version": "two"}).encode() + b"\n" + arrays,
+        "more in the file than the model": whole + b"junk",
+        "damaged or incomplete: .*items": json.dumps(older | {"history": 3}).encode() + b"\n" + arrays,
     }
     for message, content in cases.items():
         path.write_bytes(content)
@@ -161,10 +164,14 @@ def test_the_history_as_a_table(run, tmp_path):
     np.testing.assert_array_equal(table["epoch"], np.arange(4))
 
 
-def test_a_loss_that_is_not_finite_stops_the_run(trials, start):
+def test_a_loss_that_is_not_finite_stops_the_run_and_closes_the_bar(trials, start, monkeypatch):
+    bars, real = [], training._bar
+    monkeypatch.setattr(training, "_bar", lambda *arguments: bars.append(real(*arguments)) or bars[0])
     broken = eqx.tree_at(lambda m: m.potential.log_omega, start, jnp.full(2, jnp.nan, jnp.float32))
     with pytest.raises(ConvergenceError, match="not finite in epoch 0"):
-        lf.fit(broken, trials, key=jax.random.key(0), progress=False)
+        lf.fit(broken, trials, key=jax.random.key(0), progress=True)
+    # A closed bar disables itself.
+    assert bars[0].disable
 
 
 def test_fast_modes_are_noticed(trials, start):
@@ -181,6 +188,15 @@ def test_wrong_trials_are_named(trials, start):
         lf.fit(start, trials.hold_out(every=2), key=key)
     with pytest.raises(ValueError, match="observed_bins: the configuration says 10, the trials have 5"):
         lf.fit(start, trials.rebin(2), key=key)
+    hidden, held_out = np.array(trials.mask), np.array(trials.mask)
+    validation = np.array(trials.split) == "val"
+    hidden[validation], held_out[validation, :, 6:] = False, False
+    for mask, message in (
+        (hidden, "no bin of the split 'val' is observed"),
+        (held_out, "no held-out neuron or forward bin of the split 'val' is observed"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            lf.fit(start, trials._replace(mask=mask), key=key)
     with pytest.raises(ValueError, match="epochs: expected a positive whole number"):
         lf.fit(start, trials, key=key, epochs=0)
 

@@ -104,3 +104,6 @@ def test_errors_are_radians_and_checked():
         EvpaError(3.0 * u.Hz, 0.0)
     with pytest.raises(ValueError, match="evpa_error"):
         evpa_error_of(0.1)
+    with pytest.raises(ValueError, match=r"evpa_error\.channel: expected one finite number"):
+        EvpaError(0.0, np.array([0.1, 0.2]))
+    assert evpa_error_of([0.1, 0.2]) == EvpaError(0.1, 0.2)

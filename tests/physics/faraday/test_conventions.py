@@ -1,5 +1,6 @@
 """Angles, wavelengths and their errors against astropy, numerical means and draws."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -40,14 +41,37 @@ def test_angles_keep_their_conventions():
     np.testing.assert_allclose(degrees, [0.0, 180.0 - np.degrees(0.1), 0.0, 90.0, 0.0], rtol=1e-14, atol=1e-12)
 
 
-def test_variances_agree_with_draws():
+def test_angles_take_quantities_and_lists():
+    np.testing.assert_allclose(faraday.evpa([0.0, 1.0] * u.Jy, [1000.0, 0.0] * u.mJy), [np.pi / 4, 0.0], rtol=1e-14)
+    np.testing.assert_allclose(faraday.evpa([0, 1], [1, 1]), [np.pi / 4, np.pi / 8], rtol=1e-14)
+    np.testing.assert_allclose(faraday.wrap_angle(190.0 * u.deg), np.radians(10.0), rtol=1e-12)
+    np.testing.assert_allclose(faraday.degrees_0_180([190.0, -10.0] * u.deg), [10.0, 170.0], rtol=1e-12)
+    turned = jax.jit(lambda a: faraday.degrees_0_180(faraday.wrap_angle(a)))(jnp.array([4.0]))
+    np.testing.assert_allclose(turned, [np.degrees(4.0) - 180.0], rtol=1e-12)
+
+
+def test_bad_angles_are_named():
+    with pytest.raises(UnitsError, match="angle"):
+        faraday.wrap_angle(3.0 * u.m)
+    with pytest.raises(UnitsError, match="angle"):
+        faraday.degrees_0_180(3.0 * u.m)
+    with pytest.raises(UnitsError, match="u: expected a quantity convertible to Jy"):
+        faraday.evpa(1.0 * u.Jy, 1.0 * u.K)
+    with pytest.raises(UnitsError, match="u: expected a quantity convertible to Jy"):
+        faraday.evpa(1.0 * u.Jy, 1.0)
+    with pytest.raises(ValueError, match="q: expected a number"):
+        faraday.evpa("north", 1.0)
+    with pytest.raises(ValueError, match=r"q \(2,\), u \(3,\)"):
+        faraday.evpa(np.ones(2), np.ones(3))
+
+
+def test_variance_across_the_polarization_agrees_with_draws():
     rng = np.random.default_rng(4)
     q, uu, sq, su = 3.0, -2.0, 0.01, 0.03
     draws = (q + sq * rng.normal(size=200_000)) + 1j * (uu + su * rng.normal(size=200_000))
-    arguments = [jnp.asarray(x) for x in (q, uu, sq, su)]
-    np.testing.assert_allclose(np.var(np.angle(draws) / 2), conventions.evpa_variance(*arguments), rtol=0.02)
-    np.testing.assert_allclose(np.var(np.abs(draws)), conventions.polarized_intensity_variance(*arguments), rtol=0.02)
-    assert conventions.evpa_variance(*jnp.array([0.0, 0.0, 1.0, 1.0])) == jnp.inf
+    across = conventions.variance_across(*(jnp.asarray(x) for x in (q, uu, sq, su)))
+    np.testing.assert_allclose(np.var(np.angle(draws)) * (q**2 + uu**2), across, rtol=0.02)
+    assert conventions.variance_across(*jnp.array([0.0, 0.0, 1.0, 3.0])) == 5.0
 
 
 @pytest.mark.parametrize("bad", [np.array([]), np.array([1e9, np.nan]), np.array([0.0]), np.array([-1e9]), [[]]])

@@ -1,10 +1,13 @@
 """The search grid, the bands, and the Cramer-Rao bound against the numbers of the standard sampling."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from astropy import units as u
 
 from physics import faraday
+from physics.errors import UnitsError
 from physics.faraday import depth
 from physics.faraday.bounds import noise_part
 from physics.faraday.simulate import FOUR_BANDS
@@ -50,6 +53,30 @@ def test_noise_part_is_that_of_generalised_least_squares():
 def test_bound_is_infinite_when_one_wavelength_is_left():
     bound = faraday.cramer_rao(faraday.lambda_squared(BANDS), jnp.zeros(16).at[3].set(5.0))
     assert bound.rm == jnp.inf
+
+
+def test_bound_takes_quantities_lists_and_traces():
+    L = np.asarray(faraday.lambda_squared(BANDS))
+    bound = faraday.cramer_rao(jnp.asarray(L), jnp.full(16, 5.0))
+    np.testing.assert_allclose(faraday.cramer_rao(L * 1e4 * u.cm**2, [5] * 16), bound, rtol=1e-12)
+    np.testing.assert_allclose(jax.jit(faraday.cramer_rao)(L, jnp.full(16, 5.0)), bound, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("wavelengths", "ratio", "error", "match"),
+    [
+        (BANDS * u.Hz, np.ones(16), UnitsError, "lambda_squared"),
+        (-BANDS, np.ones(16), ValueError, "lambda_squared"),
+        (BANDS, -np.ones(16), ValueError, "signal_to_noise"),
+        (BANDS, np.full(16, np.nan), ValueError, "signal_to_noise"),
+        (BANDS, np.full(16, np.inf), ValueError, "signal_to_noise"),
+        (BANDS, np.ones(16) * u.Jy, UnitsError, "signal_to_noise"),
+        (BANDS, np.ones(3), ValueError, "signal_to_noise: expected 16 channels"),
+    ],
+)
+def test_bad_bounds_are_named(wavelengths, ratio, error, match):
+    with pytest.raises(error, match=match):
+        faraday.cramer_rao(wavelengths, ratio)
 
 
 def test_step_is_a_tenth_of_the_narrowest_lobe():

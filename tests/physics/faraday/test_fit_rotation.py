@@ -223,6 +223,26 @@ def test_units_of_input_and_result():
         fit.to_quantity("depth")
 
 
+def test_stokes_parameters_and_their_errors_are_brought_to_one_unit():
+    plain = faraday.fit_rotation(L, Q, U, 0.05, max_rm=3000.0)
+    fit = faraday.fit_rotation(L, Q * u.Jy, 1e3 * U * u.mJy, 50.0 * u.mJy, max_rm=3000.0)
+    np.testing.assert_allclose([fit.rm, fit.rm_error], [plain.rm, plain.rm_error], rtol=1e-9)
+    # A fraction is a plain number.
+    part = faraday.fit_rotation(L, 100.0 * Q * u.percent, U, 5.0 * u.percent, max_rm=3000.0)
+    np.testing.assert_allclose([part.rm, part.rm_error], [plain.rm, plain.rm_error], rtol=1e-9)
+
+
+@pytest.mark.parametrize("max_rm", [500.0, 10.0])
+def test_a_maximum_beyond_the_limit_is_not_a_measurement(max_rm):
+    q, u_ = observed(np.array([1234.0, -5000.0, 600.0, 3.0]), 0.3, 0.01, np.random.default_rng(1))
+    fit = faraday.fit_rotation(L, q, u_, 0.01, max_rm=max_rm, rm_prior=None)
+    np.testing.assert_array_equal(np.isinf(fit.rm_error), [True, True, True, False])
+    np.testing.assert_array_equal(np.isinf(fit.evpa0_error), [True, True, True, False])
+    assert abs(float(fit.rm[3]) - 3.0) < 4 * float(fit.rm_error[3])
+    np.testing.assert_array_equal(fit.alias_rm[:, 0], fit.rm)
+    assert np.isfinite(fit.rm).all()
+
+
 Q, U = observed(350.0, 0.3, 0.05, np.random.default_rng(9))
 
 
@@ -251,6 +271,31 @@ Q, U = observed(350.0, 0.3, 0.05, np.random.default_rng(9))
         ({"rm_prior": 5.0}, ValueError, "rm_prior"),
         ({"maxima": 0}, ValueError, "maxima"),
         ({"mask": np.ones(3, bool)}, ValueError, r"mask \(3,\)"),
+        ({"mask": ["yes"] * 16}, ValueError, "mask: expected booleans"),
+        ({"mask": np.full(16, np.nan)}, ValueError, "mask: expected booleans, got an array of float64"),
+        ({"q": Q * u.Jy, "u": U * u.Jy}, UnitsError, "sigma: expected a quantity convertible to Jy"),
+        ({"u": U * u.Jy, "sigma": 0.05 * u.Jy}, UnitsError, "q: expected a quantity convertible to Jy"),
+        ({"q": Q * u.Jy, "u": U * u.m, "sigma": 0.05 * u.Jy}, UnitsError, "u: expected a quantity convertible to Jy"),
+        ({"sigma": (0.05 * u.Jy, 0.05)}, UnitsError, "q: expected a quantity convertible to Jy"),
+        ({"step": -1.0}, ValueError, "step"),
+        ({"step": 0}, ValueError, "step"),
+        ({"step": np.nan}, ValueError, "step"),
+        ({"step": "fine"}, ValueError, "step"),
+        ({"step": 10.0 * u.m}, UnitsError, "step"),
+        ({"odds_limit": np.nan}, ValueError, "odds_limit"),
+        ({"odds_limit": -1.0}, ValueError, "odds_limit"),
+        ({"chunk_size": 0}, ValueError, "chunk_size"),
+        ({"max_rm": "a"}, ValueError, "max_rm"),
+        ({"max_rm": np.array([1e3, 2e3])}, ValueError, "max_rm"),
+        ({"evpa_error": ("a", "b")}, ValueError, r"evpa_error\.band"),
+        ({"rm_prior": (None, 1.0)}, ValueError, r"rm_prior\.mean"),
+        ({"band": [1, 2]}, ValueError, "band: expected one label"),
+        ({"lambda_squared": np.array(FOUR_BANDS)}, ValueError, r"lambda_squared.*m\^2.*in Hz"),
+        ({"lambda_squared": ["short"] * 16}, ValueError, "lambda_squared: expected real numbers"),
+        ({"lambda_squared": L + 0j}, ValueError, "lambda_squared: expected real numbers"),
+        ({"mask": [[True], [True, False]]}, ValueError, "mask: expected an array"),
+        ({"band": [[1], [1, 2]]}, ValueError, "band: expected one label"),
+        ({"step": 1e-6}, ValueError, "10000000 points"),
     ],
 )
 def test_bad_input_is_named(change, error, match):

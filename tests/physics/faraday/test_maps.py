@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from astropy import units as u
 from astropy.io import fits
 from astropy.wcs import WCS
 from matplotlib.collections import LineCollection
@@ -12,8 +13,10 @@ from matplotlib.figure import Figure
 
 from physics import faraday
 from physics.constants import DEGREE, MILLIARCSECOND
+from physics.errors import UnitsError
 from physics.faraday import simulate
-from physics.faraday.beams import convolved, white_noise_gain
+from physics.faraday.beams import beam_of, convolved, white_noise_gain
+from physics.faraday.maps import _check_cube
 from physics.faraday.noise import off_source_rms
 
 SIZE = 48
@@ -172,6 +175,66 @@ def test_bad_input_is_named(perfect):
     mixed = eqx.tree_at(lambda c: c.beam, cube, cube.beam.at[3, 0].multiply(1.5))
     with pytest.raises(ValueError, match="one beam in all channels"):
         faraday.fit_map(mixed)
+    turned = eqx.tree_at(lambda c: c.beam, cube, cube.beam.at[3, 2].add(0.5))
+    with pytest.raises(ValueError, match="one beam in all channels"):
+        faraday.fit_map(turned)
+    one = eqx.tree_at(
+        lambda c: (c.frequency, c.I, c.Q, c.U, c.sigma, c.beam, c.mask),
+        cube,
+        replace_fn=lambda x: x[:1],
+    )
+    with pytest.raises(ValueError, match="cube: expected at least two frequencies, got 1"):
+        faraday.fit_map(one)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "match"),
+    [
+        ({"band": [1, 2]}, ValueError, "band: expected one label for each of 16 channels"),
+        ({"sigma": 1.0}, ValueError, "sigma: expected a pair"),
+        ({"sigma": (-1.0, 1.0)}, ValueError, "sigma_q: expected finite, positive"),
+        ({"sigma": (1e-3 * u.m, 1e-3)}, UnitsError, "sigma_q: expected a quantity convertible to Jy/beam"),
+        ({"intensity_threshold": np.nan}, ValueError, "intensity_threshold"),
+        ({"polarization_threshold": np.nan}, ValueError, "polarization_threshold"),
+        ({"polarization_threshold": -5.0}, ValueError, "polarization_threshold"),
+        ({"max_rm": "wide"}, ValueError, "max_rm"),
+        ({"max_rm": -1.0}, ValueError, "max_rm"),
+        ({"maxima": 1}, ValueError, "maxima"),
+    ],
+)
+def test_bad_options_are_named(perfect, options, error, match):
+    with pytest.raises(error, match=match):
+        faraday.fit_map(perfect[0].cube, **options)
+
+
+def test_only_a_cube_can_be_mapped(perfect):
+    for x in (None, perfect[0]):
+        with pytest.raises(TypeError, match="cube: expected a StokesCube"):
+            # The tests check types at every call; without that this check is what speaks.
+            _check_cube(x)
+
+
+def test_errors_of_the_images_may_be_quantities(calibrated):
+    source, maps = calibrated
+    level = float(source.cube.sigma[0, 1])
+    for sigma in (1e3 * level * u.mJy / u.beam, 1e3 * level * u.mJy):
+        same = faraday.fit_map(source.cube, sigma=(sigma, level))
+        np.testing.assert_allclose(same.rm_error, maps.rm_error, rtol=1e-6)
+
+
+def test_pixels_without_a_maximum_within_the_limit_are_not_valid(calibrated):
+    source, maps = calibrated
+    rm, valid = np.asarray(maps.rm), np.asarray(maps.valid)
+    limit = float(np.median(np.abs(rm[valid])))
+    near = faraday.fit_map(source.cube, max_rm=limit, rm_prior=None)
+    # The prior of the first map moves its answers a little.
+    beyond, within = valid & (np.abs(rm) > limit + 20.0), valid & (np.abs(rm) < limit - 20.0)
+    assert beyond.any()
+    assert within.any()
+    assert not np.asarray(near.valid)[beyond].any()
+    assert np.asarray(near.valid)[within].all()
+    assert np.isfinite(np.asarray(near.rm_error)[np.asarray(near.valid)]).all()
+    assert np.isnan(np.asarray(near.rm)[beyond]).all()
 
 
 def test_observation_of_a_sky_without_a_beam_is_exact():
@@ -179,7 +242,10 @@ def test_observation_of_a_sky_without_a_beam_is_exact():
     screen = faraday.ThinScreen(jnp.full((3, 4), 0.1), jnp.full((3, 4), 0.2), jnp.full((3, 4), 300.0))
     sky = simulate.ModelSky(jnp.full((3, 4), 2.0), screen, place, spectral_index=-1.0)
     nu = np.array([30e9, 15e9])
-    cube = simulate.observe(sky, nu, noise=1e-9, key=jax.random.key(0), evpa_offset=np.array([0.0, 0.5]))
+    # Noise and offset go with their channel when the channels are put in order.
+    offset = np.array([0.5, 0.0])
+    cube = simulate.observe(sky, nu, noise=[2e-9, 1e-9], key=jax.random.key(0), evpa_offset=offset)
+    np.testing.assert_array_equal(cube.sigma[:, 0], [1e-9, 2e-9])
     np.testing.assert_allclose(cube.frequency, nu[::-1])
     np.testing.assert_allclose(cube.I[:, 0, 0], [2.0, 1.0], atol=1e-8)
     L = np.asarray(faraday.lambda_squared(nu[::-1]))
@@ -192,6 +258,25 @@ def test_observation_of_a_sky_without_a_beam_is_exact():
         simulate.observe(sky, nu, noise=0.0, key=jax.random.key(0))
     with pytest.raises(TypeError, match="key"):
         simulate.observe(sky, nu, noise=1.0, key=0)
+    with pytest.raises(ValueError, match="noise: expected one number or one for each of 2 channels"):
+        simulate.observe(sky, nu, noise=np.ones((2, 1)), key=jax.random.key(0))
+    with pytest.raises(ValueError, match="evpa_offset: expected finite"):
+        simulate.observe(sky, nu, noise=1.0, key=jax.random.key(0), evpa_offset=[0.0, np.nan])
+
+
+@pytest.mark.parametrize(
+    "beam", [(1e-9, 1e-9), (1e-9, 0.0, 0.0), (-1e-9, 1e-9, 0.0), (1e-9, np.nan, 0.0), 1e-9, "wide"]
+)
+def test_bad_beams_are_named(beam):
+    place = simulate.frame((3, 4), MILLIARCSECOND)
+    sky = simulate.ModelSky(jnp.ones((3, 4)), faraday.ThinScreen(*jnp.ones((3, 3, 4))), place)
+    with pytest.raises(ValueError, match="beam"):
+        simulate.observe(sky, [15e9], noise=1.0, key=jax.random.key(0), beam=beam)
+
+
+def test_a_beam_may_be_quantities():
+    assert beam_of((1.0 * u.mas, 1.0 * u.mas, 90.0 * u.deg)) == pytest.approx((MILLIARCSECOND,) * 2 + (np.pi / 2,))
+    assert beam_of([1.0, 1.0, 0.0] * u.mas) == pytest.approx((MILLIARCSECOND, MILLIARCSECOND, 0.0))
 
 
 def test_noise_of_a_simulation_is_what_was_asked_for():

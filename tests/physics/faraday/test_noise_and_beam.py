@@ -7,7 +7,7 @@ import pytest
 
 from physics.constants import DEGREE, MILLIARCSECOND
 from physics.faraday import noise
-from physics.faraday.beams import beam_area, beam_covariance, convolved, white_noise_gain
+from physics.faraday.beams import beam_area, beam_covariance, convolved, white_noise_gain, width_ratio
 
 CELL = (-0.1 * MILLIARCSECOND, 0.1 * MILLIARCSECOND)
 
@@ -33,6 +33,15 @@ def test_noise_on_the_source_adds_up():
     assert float(noise.on_source_sigma(rms, intensity, peak)) == pytest.approx(1e-3 * np.sqrt(3.25))
     leaky = noise.on_source_sigma(jnp.zeros(()), intensity, peak, leakage=1e-3)
     assert float(leaky) == pytest.approx(1e-3 * np.hypot(0.5, 0.6))
+
+
+def test_beams_are_compared_in_every_direction():
+    beam = (0.8, 0.6, 0.3)
+    assert width_ratio(beam, (0.8, 0.6, 0.3 - np.pi)) == pytest.approx(1.0, abs=1e-12)
+    assert width_ratio(beam, (0.84, 0.6, 0.3)) == pytest.approx(1.05)
+    assert width_ratio((0.84, 0.6, 0.3), beam) == pytest.approx(1.05)
+    assert width_ratio(beam, (0.8, 0.6, 0.3 + np.pi / 2)) == pytest.approx(0.8 / 0.6)
+    assert width_ratio((0.8, 0.8, 0.0), (0.8, 0.8, 1.0)) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("angle", range(0, 180, 30))

@@ -74,6 +74,10 @@ def test_files_may_be_listed_and_have_other_suffixes(tmp_path, planes):
     (tmp_path / "notes.txt").write_text("no image")
     listed = faraday.read_cube([str(p) for p in tmp_path.glob("*.qcln")])
     np.testing.assert_array_equal(listed.Q, faraday.read_cube(str(tmp_path)).Q)
+    packed = tmp_path / "packed"
+    packed.mkdir()
+    write(packed, planes, suffix=".fits.gz")
+    np.testing.assert_array_equal(faraday.read_cube(packed).Q, listed.Q)
 
 
 def test_cosmo_convention_turns_u(tmp_path, planes):
@@ -81,6 +85,13 @@ def test_cosmo_convention_turns_u(tmp_path, planes):
     cube = faraday.read_cube(tmp_path)
     np.testing.assert_array_equal(cube.U, [-planes[f, 3] for f in FREQUENCIES])
     np.testing.assert_array_equal(cube.Q, [planes[f, 2] for f in FREQUENCIES])
+
+
+@pytest.mark.parametrize(("unit", "scale"), [("GHz", 1e9), ("MHZ", 1e6), ("Hz", 1.0)])
+def test_frequency_axis_in_its_own_unit(tmp_path, planes, unit, scale):
+    for (f, s), plane in planes.items():
+        write(tmp_path, {(f, s): plane}, CRVAL3=f / scale, CUNIT3=unit, CUNIT1="deg", CUNIT2="DEG")
+    np.testing.assert_allclose(faraday.read_cube(tmp_path).frequency, FREQUENCIES, rtol=1e-14)
 
 
 def test_pixels_that_are_not_finite_are_masked(tmp_path, planes):
@@ -122,6 +133,19 @@ def spoil(keyword, value=None):
                 hdus[0].header[keyword] = value
 
     return change
+
+
+def fill(value):
+    def change(folder, planes):
+        write(folder, {**planes, (15e9, 2): np.full_like(planes[15e9, 2], value)})
+
+    return change
+
+
+def without_axis_length(folder, planes):
+    write(folder, planes)
+    path = folder / "2_15.000.fits"
+    path.write_bytes(path.read_bytes().replace(b"NAXIS1  ", b"NAXISX  ", 1))
 
 
 def drop(folder, planes):
@@ -170,6 +194,17 @@ def many_channels(folder, planes):
         (spoil("CRPIX2", 5.0), r"CRPIX \(DEC\)"),
         (spoil("CDELT2", 2e-8), r"CDELT \(DEC\)"),
         (spoil("CROTA2", 20.0), "CROTA2"),
+        (spoil("CUNIT3", "furlong"), r"2_15\.000\.fits, primary HDU: keyword CUNIT3: .*'GHZ', got 'furlong'"),
+        (spoil("CUNIT1", "arcsec"), "keyword CUNIT1: expected degrees"),
+        (spoil("CDELT1", 0.0), r"2_15\.000\.fits.*keyword CDELT1: expected a step other than zero"),
+        (spoil("CRVAL1", "east"), r"2_15\.000\.fits.*keyword CRVAL1: expected a finite number, got 'east'"),
+        (spoil("CRVAL3", "high"), r"2_15\.000\.fits.*keyword CRVAL3: expected a finite number, got 'high'"),
+        (spoil("BPA", "north"), r"2_15\.000\.fits.*keyword BPA"),
+        (spoil("BMAJ", 5e-7), r"2_15\.000\.fits: beam .* differs from .*1_15\.000\.fits"),
+        (spoil("BPA", 50.0), r"2_15\.000\.fits: beam .* differs from .*1_15\.000\.fits"),
+        (without_axis_length, r"2_15\.000\.fits.*NAXIS1"),
+        (fill(np.nan), r"2_15\.000\.fits: no pixel is finite"),
+        (fill(0.0), r"2_15\.000\.fits: .*noise"),
         (drop, "no image of Stokes Q at 15 GHz"),
         (twice, "Stokes Q at 15 GHz is already in"),
         (other_shape, r"shape \(7, 9\) differs from \(8, 9\)"),

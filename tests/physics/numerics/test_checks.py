@@ -19,6 +19,7 @@ def test_good_values_pass_through():
     assert checks.positive(host, "x") is host
     assert checks.one_of("X", ("X", "Y"), "channel") == "X"
     assert checks.positive_integer(np.int64(3), "n") == 3
+    assert checks.nonnegative_integer(np.int64(0), "n") == 0
     assert checks.fraction(0.5, "p") == 0.5
     assert checks.broadcastable({"a": (3, 1), "b": (4,)}) == (3, 4)
 
@@ -39,6 +40,9 @@ def test_good_values_pass_through():
         (lambda: checks.one_of("W", ("X", "Y"), "channel"), "channel: expected one of 'X', 'Y'; got 'W'"),
         (lambda: checks.positive_integer(2.0, "n"), "n: expected a positive whole number, got 2.0"),
         (lambda: checks.positive_integer(True, "n"), "n: expected a positive whole number, got True"),
+        (lambda: checks.nonnegative_integer(-1, "n"), "n: expected a whole number of at least zero, got -1"),
+        (lambda: checks.nonnegative_integer(1.5, "n"), "n: expected a whole number of at least zero, got 1.5"),
+        (lambda: checks.available_dtype("float16", "dtype"), "dtype: expected one of 'float32', 'float64'"),
         (lambda: checks.fraction(1.5, "p"), "p: expected a number between 0 and 1, got 1.5"),
     ],
 )
@@ -68,3 +72,11 @@ def test_double_precision_tells_the_remedy():
     checks.double_precision("a PSD", "asd")
     with jax.enable_x64(False), pytest.raises(PrecisionError, match=r"jax_enable_x64.*asd"):
         checks.double_precision("a PSD", "asd")
+
+
+def test_double_precision_is_available_only_where_enabled():
+    assert checks.available_dtype("float64", "dtype") == np.float64
+    with jax.enable_x64(False):
+        assert checks.available_dtype("float32", "dtype") == np.float32
+        with pytest.raises(PrecisionError, match=r"dtype: float64 needs .*jax_enable_x64"):
+            checks.available_dtype("float64", "dtype")
