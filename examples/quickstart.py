@@ -16,9 +16,7 @@ import argparse
 import importlib.metadata
 import json
 import platform
-import shutil
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -180,37 +178,13 @@ def environment() -> dict:
     }
 
 
-def check_output(out: Path, *, overwrite: bool) -> None:
-    """Raise an error now if the results could not be written in the end; makes nothing."""
-    present = [name for name in OUTPUTS if (out / name).exists()]
-    if present and not overwrite:
-        raise FileExistsError(f"--out {out} holds {', '.join(present)} already; pass --overwrite to replace them")
-    nearest = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
-    if not nearest.is_dir():
-        raise NotADirectoryError(f"--out {out}: {nearest} is not a folder")
-    try:
-        tempfile.TemporaryFile(dir=nearest).close()
-    except OSError as error:
-        raise PermissionError(f"--out {out}: cannot write to {nearest}: {error.strerror}") from error
-
-
-def publish(folder: Path, out: Path, *, overwrite: bool) -> None:
-    """Move complete results to `out`, each under its own name at once."""
-    out.mkdir(parents=True, exist_ok=True)
-    for name in OUTPUTS:
-        with files.replacing(out / name, overwrite=overwrite) as temporary:
-            shutil.copyfile(folder / name, temporary)
-
-
 def main() -> None:
     args = arguments()
-    # The output folder is tried and both inputs are read before the work, so that a bad one is known at once.
-    check_output(args.out, overwrite=args.overwrite)
-    cube, truth = read_stokes(args.stokes, args.seed)
-    trials = read_trials(args.spikes, args.seed, smoke=args.smoke)
-    started = time.perf_counter()
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
+    with files.publishing(args.out, OUTPUTS, overwrite=args.overwrite) as folder:
+        # Both inputs are read before the work, so that a bad one is known at once.
+        cube, truth = read_stokes(args.stokes, args.seed)
+        trials = read_trials(args.spikes, args.seed, smoke=args.smoke)
+        started = time.perf_counter()
         summary = {
             "tdi": sensitivity(folder, smoke=args.smoke),
             "faraday": rotation_map(cube, truth, folder),
@@ -221,7 +195,6 @@ def main() -> None:
             "seconds": round(time.perf_counter() - started, 1),
         }
         (folder / "summary.json").write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n")
-        publish(folder, args.out, overwrite=args.overwrite)
     report(summary, args.out)
 
 

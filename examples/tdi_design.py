@@ -15,9 +15,7 @@ import argparse
 import importlib.metadata
 import json
 import math
-import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -138,31 +136,17 @@ def draw(scan: np.ndarray, snrs: np.ndarray, masses: np.ndarray, path: list, pow
     plt.close(figure)
 
 
-def publish(folder: Path, out: Path, *, overwrite: bool) -> None:
-    """Move complete results to `out`, each under its own name at once."""
-    out.mkdir(parents=True, exist_ok=True)
-    for name in OUTPUTS:
-        with files.replacing(out / name, overwrite=overwrite) as temporary:
-            shutil.copyfile(folder / name, temporary)
-
-
 def main() -> None:
     args = arguments()
-    present = [name for name in OUTPUTS if (args.out / name).exists()]
-    if args.out.exists() and not args.out.is_dir():
-        raise NotADirectoryError(f"--out {args.out} is not a directory")
-    if present and not args.overwrite:
-        raise FileExistsError(f"{args.out} holds {', '.join(present)} already; pass --overwrite to replace them")
-    foreground = None if args.foreground is None else tdi.galactic_foreground(args.foreground, 4.0 * JULIAN_YEAR)
-    started = time.perf_counter()
-    masses = np.geomspace(1e2, 1e4, 3 if args.smoke else 5)
-    evaluate = log_snrs(masses, args.laser_power, foreground, 50 if args.smoke else 400)
-    best, path = optimise(lambda log_arm: evaluate(log_arm).mean(), args.start, 40)
-    scan = np.geomspace(*RANGE, 61 if args.smoke else 241)
-    snrs = np.exp(np.asarray(jax.lax.map(evaluate, jnp.log(scan))))
-    means = np.log(snrs).mean(axis=1)
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
+    with files.publishing(args.out, OUTPUTS, overwrite=args.overwrite) as folder:
+        foreground = None if args.foreground is None else tdi.galactic_foreground(args.foreground, 4.0 * JULIAN_YEAR)
+        started = time.perf_counter()
+        masses = np.geomspace(1e2, 1e4, 3 if args.smoke else 5)
+        evaluate = log_snrs(masses, args.laser_power, foreground, 50 if args.smoke else 400)
+        best, path = optimise(lambda log_arm: evaluate(log_arm).mean(), args.start, 40)
+        scan = np.geomspace(*RANGE, 61 if args.smoke else 241)
+        snrs = np.exp(np.asarray(jax.lax.map(evaluate, jnp.log(scan))))
+        means = np.log(snrs).mean(axis=1)
         draw(scan, snrs, masses, path, args.laser_power, folder)
         table = QTable({"arm_length": physics.units.quantity(scan, "m")})
         for mass, snr in zip(masses, snrs.T, strict=True):
@@ -183,7 +167,6 @@ def main() -> None:
             "seconds": round(time.perf_counter() - started, 1),
         }
         (folder / "summary.json").write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n")
-        publish(folder, args.out, overwrite=args.overwrite)
     gain = math.exp(summary["mean_log_snr"] - summary["mean_log_snr_at_start"])
     print(f"best arm length {best / 1e9:.3f} Gm after {len(path)} steps; SNR {gain:.3f} times that at {args.start:g} m")
     print(f"by a scan of {len(scan)} lengths: {summary['arm_length_by_scan_m'] / 1e9:.3f} Gm")

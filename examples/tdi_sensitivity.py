@@ -14,9 +14,7 @@ import dataclasses
 import importlib.metadata
 import json
 import math
-import shutil
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -133,31 +131,17 @@ def uses(det: tdi.Detector, args: argparse.Namespace, foreground: tdi.GalacticFo
     }
 
 
-def publish(folder: Path, out: Path, *, overwrite: bool) -> None:
-    """Move complete results to `out`, each under its own name at once."""
-    out.mkdir(parents=True, exist_ok=True)
-    for name in OUTPUTS:
-        with files.replacing(out / name, overwrite=overwrite) as temporary:
-            shutil.copyfile(folder / name, temporary)
-
-
 def main() -> None:
     args = arguments()
-    present = [name for name in OUTPUTS if (args.out / name).exists()]
-    if args.out.exists() and not args.out.is_dir():
-        raise NotADirectoryError(f"--out {args.out} is not a directory")
-    if present and not args.overwrite:
-        raise FileExistsError(f"{args.out} holds {', '.join(present)} already; pass --overwrite to replace them")
-    started = time.perf_counter()
-    det = detector(args)
-    foreground = None
-    if args.foreground is not None:
-        # The figures span more than the band of some fits.
-        foreground = tdi.galactic_foreground(args.foreground, args.years * JULIAN_YEAR, outside="zero")
-    marks = tdi.characteristic_frequencies(det)
-    frequency = jnp.geomspace(1e-5, 30.0 * float(marks.f_t), 100 if args.smoke else 2000)
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
+    with files.publishing(args.out, OUTPUTS, overwrite=args.overwrite) as folder:
+        started = time.perf_counter()
+        det = detector(args)
+        foreground = None
+        if args.foreground is not None:
+            # The figures span more than the band of some fits.
+            foreground = tdi.galactic_foreground(args.foreground, args.years * JULIAN_YEAR, outside="zero")
+        marks = tdi.characteristic_frequencies(det)
+        frequency = jnp.geomspace(1e-5, 30.0 * float(marks.f_t), 100 if args.smoke else 2000)
         summary = {
             "detector": {"name": det.name, "arm_length_m": float(det.arm_length), "white": args.white},
             "foreground": "none" if foreground is None else foreground.label,
@@ -171,7 +155,6 @@ def main() -> None:
             "seconds": round(time.perf_counter() - started, 1),
         }
         (folder / "summary.json").write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n")
-        publish(folder, args.out, overwrite=args.overwrite)
     report(summary, args.out)
 
 

@@ -1,8 +1,9 @@
 """Writing a file so that a failure leaves nothing behind and nothing is overwritten by accident."""
 
 import os
+import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -32,6 +33,36 @@ def replacing(path: str | os.PathLike[str], *, overwrite: bool = False) -> Itera
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def publishing(folder: str | os.PathLike[str], names: Sequence[str], *, overwrite: bool = False) -> Iterator[Path]:
+    """Yield an empty scratch folder; on success move its files `names` to `folder`, which is made if it is missing.
+
+    That the results can be written is known on entry, before the work; after a failure nothing is left.
+
+    Raises:
+        FileExistsError: one of the results exists and `overwrite` is false.
+        NotADirectoryError: `folder`, or what it would lie in, is a file.
+        PermissionError: nothing can be written there.
+    """
+    out = Path(folder)
+    present = [name for name in names if (out / name).exists()]
+    if present and not overwrite:
+        raise FileExistsError(f"{out} holds {', '.join(present)} already; pass overwrite to replace them")
+    nearest = next(place for place in (out, *out.absolute().parents) if place.exists())
+    if not nearest.is_dir():
+        raise NotADirectoryError(f"{out}: {nearest} is not a folder")
+    try:
+        tempfile.TemporaryFile(dir=nearest).close()
+    except OSError as error:
+        raise PermissionError(f"{out}: cannot write to {nearest}: {error.strerror}") from error
+    with tempfile.TemporaryDirectory() as scratch:
+        yield Path(scratch)
+        out.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            with replacing(out / name, overwrite=overwrite) as temporary:
+                shutil.copyfile(Path(scratch) / name, temporary)
 
 
 def _umask() -> int:

@@ -16,7 +16,6 @@ from jaxtyping import Array, Float
 
 from physics import units
 from physics.constants import JULIAN_YEAR
-from physics.errors import PrecisionError
 from physics.numerics import checks
 from physics.numerics.batching import chunked_map
 from physics.numerics.special import safe_sqrt
@@ -160,11 +159,7 @@ def amplitude(points: Frequencies, foreground: Foreground) -> Frequencies:
     if isinstance(foreground, GalacticForeground):
         foreground.check_range(points)
         return _logarithmic(points, as_arrays(foreground, points.dtype))
-    if jnp.result_type(float) != jnp.float64:
-        raise PrecisionError(
-            "foreground: a callable that returns 1/Hz is zero in float32: call "
-            "jax.config.update('jax_enable_x64', True) first, or use tdi.galactic_foreground"
-        )
+    checks.double_precision("a foreground callable that returns 1/Hz", "tdi.galactic_foreground")
     return checks.nonnegative(_called(points.astype(float), foreground), "foreground").astype(points.dtype)
 
 

@@ -99,7 +99,7 @@ def test_smoke_run_on_simulated_input(tmp_path):
 
     again = quickstart("--out", tmp_path / "out", "--smoke")
     assert again.returncode != 0
-    assert "pass --overwrite" in again.stderr
+    assert "pass overwrite" in again.stderr
 
 
 def test_smoke_run_on_files(tmp_path, images, spikes):
@@ -118,7 +118,8 @@ def no_frequency(folder):
 
 def different_shapes(folder):
     for stokes, size in (("I", 32), ("Q", 32), ("U", 30)):
-        write_image(folder / f"{stokes}.fits", np.ones((size, size)), stokes, 1e10)
+        noise = np.random.default_rng(0).normal(size=(size, size))
+        write_image(folder / f"{stokes}.fits", noise, stokes, 1e10)
     return ["--stokes", folder], ("U.fits", "(30, 30)", "(32, 32)")
 
 
@@ -176,7 +177,7 @@ def test_an_output_folder_that_cannot_be_made_is_known_before_the_work(tmp_path,
     done = quickstart("--out", tmp_path / place)
     assert done.returncode == 1
     assert done.stderr.startswith("quickstart: ")
-    assert "--out" in done.stderr
+    assert place.split("/")[0] in done.stderr or "/proc" in done.stderr
     assert "LangevinFlow" not in done.stderr
 
 

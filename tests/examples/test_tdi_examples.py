@@ -34,7 +34,7 @@ def test_sensitivity(tmp_path):
     assert table.meta["foreground"] == "taiji23, 4 yr"
     again = run("tdi_sensitivity.py", "--out", out, "--smoke")
     assert again.returncode == 1
-    assert "pass --overwrite" in again.stderr
+    assert "pass overwrite" in again.stderr
     bad = run("tdi_sensitivity.py", "--out", tmp_path / "bad", "--foreground", "robson19", "--years", 3)
     assert bad.returncode == 1
     assert bad.stderr.startswith("tdi_sensitivity: ValueError: duration: 'robson19' is defined for")

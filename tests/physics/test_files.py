@@ -2,7 +2,7 @@
 
 import pytest
 
-from physics.files import replacing
+from physics.files import publishing, replacing
 
 
 def test_success_leaves_the_file_only(tmp_path):
@@ -44,3 +44,31 @@ def test_no_overwrite_unless_asked(tmp_path):
 def test_missing_folder(tmp_path):
     with pytest.raises(FileNotFoundError, match="folder"), replacing(tmp_path / "none" / "a.txt"):
         pass
+
+
+def test_results_are_published_together(tmp_path):
+    with publishing(tmp_path / "a" / "b", ["x.txt", "y.txt"]) as folder:
+        (folder / "x.txt").write_text("1")
+        (folder / "y.txt").write_text("2")
+        (folder / "scratch.txt").write_text("3")
+        assert not (tmp_path / "a").exists()
+    assert {p.name for p in (tmp_path / "a" / "b").iterdir()} == {"x.txt", "y.txt"}
+    with (
+        pytest.raises(FileExistsError, match=r"y.txt already; pass overwrite"),
+        publishing(tmp_path / "a/b", ["y.txt"]),
+    ):
+        raise AssertionError("the work was begun")
+
+
+def test_failed_work_publishes_nothing(tmp_path):
+    with pytest.raises(RuntimeError), publishing(tmp_path / "out", ["x.txt"]) as folder:  # noqa: PT012
+        (folder / "x.txt").write_text("half")
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("place", "error"), [("f/below", NotADirectoryError), ("/proc/nowhere", PermissionError)])
+def test_an_impossible_folder_is_known_before_the_work(tmp_path, place, error):
+    (tmp_path / "f").touch()
+    with pytest.raises(error, match=r"below|nowhere"), publishing(tmp_path / place, ["x.txt"]):
+        raise AssertionError("the work was begun")
