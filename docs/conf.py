@@ -45,7 +45,9 @@ copybutton_prompt_is_regexp = True
 
 def dollars_to_math(app, what, name, obj, options, lines):  # noqa: ARG001
     """Turn the dollar mathematics of docstrings into what reStructuredText understands."""
-    text = "\n".join(lines)
+    # A bar in running text would begin a substitution; in mathematics and code it stays.
+    kept_or_bar = re.compile(r"\$\$.+?\$\$|\$[^$]+\$|`[^`]*`|\|", re.DOTALL)
+    text = kept_or_bar.sub(lambda match: r"\|" if match.group() == "|" else match.group(), "\n".join(lines))
 
     def display(match):
         indent = match.group(1)
@@ -54,8 +56,6 @@ def dollars_to_math(app, what, name, obj, options, lines):  # noqa: ARG001
 
     text = re.sub(r"^([ \t]*)\$\$(.+?)\$\$", display, text, flags=re.DOTALL | re.MULTILINE)
     text = re.sub(r"(?<!\\)\$([^$]+?)\$", lambda match: f":math:`{' '.join(match.group(1).split())}`", text)
-    # Bars around a word would be a substitution.
-    text = re.sub(r"(?<![`\\|])\|(\w+)\|", r"\\|\1\\|", text)
     lines[:] = text.splitlines()
 
 
