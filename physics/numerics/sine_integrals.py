@@ -13,7 +13,7 @@ Source: the functions, Abramowitz & Stegun 5.2.6-5.2.9; the coefficients, derive
 from typing import NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Inexact
 
 
 class Auxiliary(NamedTuple):
@@ -35,7 +35,7 @@ def auxiliary(z: Float[Array, "*shape"], table: Auxiliary) -> tuple[Float[Array,
     return f, g
 
 
-def polynomial(coefficients: tuple[float, ...], t: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+def polynomial(coefficients: tuple[float, ...], t: Inexact[Array, "*shape"]) -> Inexact[Array, "*shape"]:
     """Return the sum of coefficients[n] t^n, by Horner's rule."""
     total = jnp.full_like(t, coefficients[-1])
     for coefficient in reversed(coefficients[:-1]):

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Inexact
 
 from physics.numerics.sine_integrals import FROM_1_5, FROM_3, FROM_4_5, auxiliary, polynomial
 
@@ -20,6 +20,23 @@ def sinc(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     y = jnp.where(small, x * x, 0.0)
     series = 1.0 - y / 6.0 * (1.0 - y / 20.0 * (1.0 - y / 42.0 * (1.0 - y / 72.0)))
     return jnp.where(small, series, jnp.sin(safe) / safe)
+
+
+EXPREL_SWITCH = 0.5
+"""Below this modulus the power series of `exprel` is used, above it the quotient."""
+
+
+def exprel(x: Inexact[Array, "*shape"]) -> Inexact[Array, "*shape"]:
+    r"""Return $(e^x - 1)/x$ of a real or complex number, with the value 1 and the derivative 1/2 at x = 0.
+
+    The series near zero keeps derivatives accurate too; it is exact to rounding there.
+    """
+    small = jnp.abs(x) < EXPREL_SWITCH
+    safe, near = jnp.where(small, 1.0, x), jnp.where(small, x, 0.0)
+    return jnp.where(small, polynomial(_EXPREL, near), jnp.expm1(safe) / safe)
+
+
+_EXPREL = tuple(1.0 / math.factorial(n + 1) for n in range(15))
 
 
 @jax.custom_jvp

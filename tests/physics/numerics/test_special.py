@@ -65,3 +65,20 @@ def test_integral_differences_gradient_is_elementary():
     slope = jax.vmap(jax.grad(lambda x: special.integral_differences(x).si_three))(points)
     expected = (jnp.sin(points) - 2 * jnp.sin(2 * points) + jnp.sin(3 * points)) / points
     np.testing.assert_allclose(slope, expected, rtol=0, atol=1e-11)
+
+
+def test_exprel_agrees_with_mpmath_on_both_sides_of_the_switch():
+    rng = np.random.default_rng(2)
+    size = np.concatenate([[0.0], 10.0 ** rng.uniform(-12, 2, 60), [0.4999, 0.5001]])
+    for x in (size, -size, -size + 3j * size, 1j * size):
+        exact = [complex(mpmath.expm1(v) / v) if v else 1.0 for v in (mpmath.mpmathify(z) for z in x)]
+        ours = special.exprel(jnp.asarray(x))
+        np.testing.assert_allclose(ours, exact, rtol=1e-13 if np.isrealobj(x) else 5e-13)
+    assert special.exprel(jnp.float32(-0.0)) == 1.0
+
+
+def test_derivatives_of_exprel_agree_with_mpmath():
+    for x in (0.0, 1e-6, 0.3, 0.49, 0.51, -2.0, -40.0):
+        exact = mpmath.diff(lambda v: mpmath.expm1(v) / v if v else mpmath.mpf(1), x) if x else 0.5
+        assert float(jax.grad(special.exprel)(jnp.array(x))) == pytest.approx(float(exact), rel=1e-13)
+    assert float(jax.grad(jax.grad(special.exprel))(jnp.array(0.0))) == pytest.approx(1.0 / 3.0, rel=1e-14)
