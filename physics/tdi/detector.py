@@ -1,7 +1,7 @@
 """Detectors: arm lengths and instrument noise, and the presets of three missions."""
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -57,18 +57,43 @@ def _arms(arm_length: Any) -> Any:
     return number(plain, "m", "arm_length", checks.positive)
 
 
-def as_arrays(tree: Any, dtype: Any) -> Any:
-    """Return `tree` with its numbers as arrays of `dtype`, so that a new value does not compile a kernel anew.
+class Parts(NamedTuple):
+    """A tree taken apart for `jax.jit`: its numbers are traced, the rest chooses what is compiled."""
 
-    NumPy arrays, because they cost nothing to make and `eqx.filter_jit` traces them.
+    numbers: list[Any]
+    """Arrays; None in the place of every leaf that is none."""
+    rest: tuple[Any, tuple[Any, ...]]
+    """The structure, and the leaves that are not arrays: callables of the user."""
+
+    def together(self) -> Any:
+        """Return the tree."""
+        structure, others = self.rest
+        leaves = [other if number is None else number for number, other in zip(self.numbers, others, strict=True)]
+        return jax.tree.unflatten(structure, leaves)
+
+
+def parts(tree: Any, dtype: Any) -> Parts:
+    """Return the parts of `tree` with its numbers as arrays of `dtype`: a new value does not compile a kernel anew.
+
+    NumPy arrays, because they cost nothing to make. A detector is flattened once here and rebuilt inside the compiled
+    kernel; `eqx.filter_jit` would do both for every call, which takes longer than a thousand frequencies do.
     """
+    leaves, structure = jax.tree.flatten(tree)
+    numbers, others = zip(*(_number_or_other(leaf, dtype) for leaf in leaves), strict=True)
+    return Parts(list(numbers), (structure, others))
 
-    def convert(leaf: Any) -> Any:
-        if isinstance(leaf, float | int | np.generic | np.ndarray):
-            return np.asarray(leaf, dtype)
-        return leaf.astype(dtype) if eqx.is_inexact_array(leaf) else leaf
 
-    return jax.tree.map(convert, tree)
+def as_arrays(tree: Any, dtype: Any) -> Any:
+    """Return `tree` with its numbers as arrays of `dtype`, for `eqx.filter_jit`; see `parts`."""
+    return parts(tree, dtype).together()
+
+
+def _number_or_other(leaf: Any, dtype: Any) -> tuple[Any, Any]:
+    if isinstance(leaf, float | int | np.generic | np.ndarray):
+        return np.asarray(leaf, dtype), None
+    if eqx.is_array(leaf):
+        return (leaf.astype(dtype) if eqx.is_inexact_array(leaf) else leaf), None
+    return None, leaf
 
 
 _SCIRD_ACCELERATION = KneeShape(knees=(0.4e-3, 8e-3), exponents=(-2, 4))

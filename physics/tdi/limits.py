@@ -24,7 +24,7 @@ from physics.tdi import kernels
 from physics.tdi.channels import FAMILIES, combination
 from physics.tdi.correlations import LN2, LN43, Phase, ResponseFunctions
 from physics.tdi.detector import Detector, as_arrays
-from physics.tdi.noise import STRAIN_SCALE, InstrumentNoise, common_amplitude, strain_noise
+from physics.tdi.noise import STRAIN_SCALE, InstrumentNoise, check_range, common_amplitude, strain_noise
 from physics.types import Frequencies, Real, Scalar
 
 FLAT_END = 1.5
@@ -153,7 +153,7 @@ def high_frequency_asd(
 def _limit(kernel: Any, frequency: Real, det: Detector, ratio: tuple[str, str], polarization: str) -> Frequencies:
     points = checks.positive(units.array(frequency, "Hz", "frequency"), "frequency")
     arm_length = _one_arm(det)
-    det.noise.check_range(points)
+    check_range(det.noise, points)
     arm_length, noise = as_arrays((arm_length, det.noise), points.dtype)
     result = _mapped(kernel, points, arm_length, noise, ratio)
     return result if checks.one_of(polarization, ("sum", "average"), "polarization") == "sum" else result * 2.0**0.5

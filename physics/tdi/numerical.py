@@ -18,9 +18,10 @@ from physics.numerics.batching import chunked_map
 from physics.tdi import sky
 from physics.tdi.channels import combination as choose
 from physics.tdi.combinations import Combination
+from physics.tdi.common_zeros import without_common_zeros
 from physics.tdi.detector import Detector, as_arrays
 from physics.tdi.families import combination as named
-from physics.tdi.noise import InstrumentNoise, link_noise
+from physics.tdi.noise import InstrumentNoise, check_range, link_noise
 from physics.tdi.polynomials import DelayPolynomials, evaluate, noise_polynomials, signal_polynomials
 from physics.tdi.triangle import antenna, triangle
 from physics.types import Frequencies
@@ -76,7 +77,7 @@ def response_matrix(frequency: Frequencies, det: Detector, rows: list[Combinatio
 
 def noise_matrix(frequency: Frequencies, det: Detector, rows: list[Combination]) -> Complex[Array, "*f row row"]:
     """Return the cross PSDs of the noise, in units of `STRAIN_SCALE` squared."""
-    det.noise.check_range(frequency)
+    check_range(det.noise, frequency)
     arms, noise = _traced(det)
     return chunked_map(_Noise(noise_polynomials(rows, equal=equal_arms(det)), arms, noise), frequency, chunk_size=CHUNK)
 
@@ -88,6 +89,8 @@ def sensitivity(
 
     A foreground of amplitude density a, in units of `STRAIN_SCALE`, adds a^2 R to the noise matrix N.
     """
+    if equal_arms(det):
+        rows = [without_common_zeros(row) for row in rows]
     noise, signal = noise_matrix(frequency, det, rows), response_matrix(frequency, det, rows)
     if foreground is not None:
         noise = noise + signal * (foreground.astype(float) ** 2)[..., None, None].astype(signal.dtype)
@@ -110,8 +113,9 @@ def arm_lengths(det: Detector) -> Any:
 
 
 def equal_arms(det: Detector) -> bool:
-    """Whether a detector has one arm length."""
-    return not isinstance(det.arm_length, tuple)
+    """Whether a detector has one arm length, or three equal numbers (not tracers, which may be varied one by one)."""
+    arms = det.arm_length
+    return not isinstance(arms, tuple) or (all(isinstance(arm, float) for arm in arms) and len(set(arms)) == 1)
 
 
 def _traced(det: Detector) -> tuple[Any, InstrumentNoise]:

@@ -6,9 +6,10 @@ polarization angle, which is half of it; a sensitivity is S_n = PSD / R.
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
-import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -19,9 +20,9 @@ from physics.numerics.batching import chunked_map
 from physics.tdi import approximate, correlations, foregrounds, kernels, numerical
 from physics.tdi.channels import ChannelChoice, combination
 from physics.tdi.combinations import Combination
-from physics.tdi.detector import Detector, as_arrays
+from physics.tdi.detector import Detector, Parts, parts
 from physics.tdi.foregrounds import Foreground
-from physics.tdi.noise import STRAIN_SCALE, InstrumentNoise
+from physics.tdi.noise import STRAIN_SCALE, check_range
 from physics.types import Frequencies, Real
 
 CHUNK = 262144
@@ -85,9 +86,10 @@ def response(
         matrix = numerical.response_matrix(_doubled(points), _checked(det), rows)
         return _scale(matrix.real[..., 0, 0], 1.0 / _polarizations(polarization))
     chosen = _spectrum(combination(_named(channel), family, generation, shift), "response")
-    arm_length, _ = _equal_arms(det, method, points)
+    numbers, rest = _equal_arms(det, method, points)
+    shifts = _shift(chosen, points)
     return _scale(
-        _response(points, arm_length, _shift(chosen, points), chosen.spectrum, SIGNALS[method]),
+        _response(points, numbers, shifts, rest=rest, spectrum=chosen.spectrum, signal=SIGNALS[method]),
         1.0 / _polarizations(polarization),
     )
 
@@ -145,8 +147,8 @@ def noise_psd(
         gain = numerical.response_matrix(points, det, rows).real[..., 0, 0]
         return psd + gain * foregrounds.amplitude(points, foreground) ** 2
     chosen = _spectrum(combination(_named(channel), family, generation, shift), "noise_psd")
-    arm_length, noise = _equal_arms(det, method, points)
-    psd = _noise_psd(points, arm_length, noise.only(part), _shift(chosen, points), chosen.spectrum)
+    numbers, rest = _equal_arms(det, method, points, part)
+    psd = _noise_psd(points, numbers, _shift(chosen, points), rest=rest, spectrum=chosen.spectrum)
     if foreground is None:
         return psd
     gain = response(points, det, channel, family=family, generation=generation, shift=shift, method=method)
@@ -205,8 +207,9 @@ def sensitivity(
         ratio = numerical.sensitivity(points, _checked(det), rows)
         return ratio * (STRAIN_SCALE**2 * _polarizations(polarization))
     chosen = combination(_named(channel), family, generation, shift)
-    arm_length, noise = _equal_arms(det, method, points)
-    return _scale(_sensitivity(points, arm_length, noise, chosen.ratio, SIGNALS[method]), _polarizations(polarization))
+    numbers, rest = _equal_arms(det, method, points)
+    ratio = _sensitivity(points, numbers, rest=rest, ratio=chosen.ratio, signal=SIGNALS[method])
+    return _scale(ratio, _polarizations(polarization))
 
 
 def asd(
@@ -253,13 +256,15 @@ def asd(
         ratio = numerical.sensitivity(_doubled(points), _checked(det), rows, level)
         return jnp.sqrt(ratio) * (STRAIN_SCALE * _polarizations(polarization) ** 0.5)
     chosen = combination(_named(channel), family, generation, shift)
-    arm_length, noise = _equal_arms(det, method, points)
+    numbers, rest = _equal_arms(det, method, points)
     root = _polarizations(polarization) ** 0.5
     if foreground is None:
-        return _scale(_amplitude(points, arm_length, noise, chosen.ratio, SIGNALS[method]), root)
+        return _scale(_amplitude(points, numbers, rest=rest, ratio=chosen.ratio, signal=SIGNALS[method]), root)
     level = foregrounds.amplitude(points, foreground)
     each = {
-        kind: foregrounds.with_foreground(_amplitude(points, arm_length, noise, ratio, SIGNALS[method]), level)
+        kind: foregrounds.with_foreground(
+            _amplitude(points, numbers, rest=rest, ratio=ratio, signal=SIGNALS[method]), level
+        )
         for kind, ratio in _streams(chosen).items()
     }
     return _scale(foregrounds.optimum(each["A"], each["T"]) if chosen.kind == "optimal" else each[chosen.kind], root)
@@ -269,16 +274,17 @@ def _frequencies(frequency: Real) -> Frequencies:
     return checks.positive(units.array(frequency, "Hz", "frequency"), "frequency")
 
 
-def _equal_arms(det: Detector, method: str, points: Frequencies) -> tuple[Any, InstrumentNoise]:
-    """Return the arm length and noise of `det` as arrays."""
+def _equal_arms(det: Detector, method: str, points: Frequencies, part: str = "all") -> Parts:
+    """Return the arm length and noise of `det`, ready for the kernels."""
     _checked(det)
-    if isinstance(det.arm_length, tuple):
+    arm_length, noise = det.arm_length, det.noise if part == "all" else det.noise.only(part)
+    if isinstance(arm_length, tuple):
         raise ValueError(
             f"det: method {method!r} is the closed form for one arm length, but this detector has three arms, "
-            f'{det.arm_length}; use method="numerical"'
+            f'{arm_length}; use method="numerical"'
         )
-    det.noise.check_range(points)
-    return as_arrays((det.arm_length, det.noise), points.dtype)
+    check_range(noise, points)
+    return parts((arm_length, noise), points.dtype)
 
 
 def _checked(det: Detector) -> Detector:
@@ -341,29 +347,33 @@ def _mapped(kernel: Callable[[Float[Array, ""]], Float[Array, ""]], points: Freq
     return chunked_map(kernel, points, chunk_size=CHUNK)
 
 
-@eqx.filter_jit
+@partial(jax.jit, static_argnames=("rest", "spectrum", "signal"))
 def _response(
-    points: Frequencies, arm_length: Any, shift: Any, spectrum: tuple[str, str], signal: kernels.Signal
+    points: Frequencies, numbers: list[Any], shift: Any, *, rest: Any, spectrum: tuple[str, str], signal: Any
 ) -> Frequencies:
+    arm_length, _ = Parts(numbers, rest).together()
     return _mapped(lambda f: kernels.response(kernels.dimensionless(f, arm_length), shift, spectrum, signal), points)
 
 
-@eqx.filter_jit
+@partial(jax.jit, static_argnames=("rest", "spectrum"))
 def _noise_psd(
-    points: Frequencies, arm_length: Any, noise: InstrumentNoise, shift: Any, spectrum: tuple[str, str]
+    points: Frequencies, numbers: list[Any], shift: Any, *, rest: Any, spectrum: tuple[str, str]
 ) -> Frequencies:
+    arm_length, noise = Parts(numbers, rest).together()
     return _mapped(lambda f: kernels.noise_psd(f, arm_length, noise, shift, spectrum), points)
 
 
-@eqx.filter_jit
+@partial(jax.jit, static_argnames=("rest", "ratio", "signal"))
 def _sensitivity(
-    points: Frequencies, arm_length: Any, noise: InstrumentNoise, ratio: tuple[str, str], signal: kernels.Signal
+    points: Frequencies, numbers: list[Any], *, rest: Any, ratio: tuple[str, str], signal: Any
 ) -> Frequencies:
+    arm_length, noise = Parts(numbers, rest).together()
     return _mapped(lambda f: kernels.sensitivity(f, arm_length, noise, ratio, signal), points)
 
 
-@eqx.filter_jit
+@partial(jax.jit, static_argnames=("rest", "ratio", "signal"))
 def _amplitude(
-    points: Frequencies, arm_length: Any, noise: InstrumentNoise, ratio: tuple[str, str], signal: kernels.Signal
+    points: Frequencies, numbers: list[Any], *, rest: Any, ratio: tuple[str, str], signal: Any
 ) -> Frequencies:
+    arm_length, noise = Parts(numbers, rest).together()
     return _mapped(lambda f: kernels.amplitude(f, arm_length, noise, ratio, signal), points)

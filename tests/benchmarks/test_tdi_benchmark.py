@@ -1,4 +1,4 @@
-"""Times of the closed forms at 100,000 frequencies, compilation left out."""
+"""Times of the closed forms at 100,000 frequencies and of the quadrature at 300, compilation left out."""
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +20,38 @@ def measure(benchmark, function) -> None:
 
 
 def test_x_a_and_t(benchmark, frequency):
-    measure(benchmark, lambda: [tdi.sensitivity(frequency, tdi.LISA, channel) for channel in ("X", "A", "T")])
+    measure(benchmark, lambda: three(frequency))
+
+
+def three(frequency):
+    return [tdi.sensitivity(frequency, tdi.LISA, channel) for channel in ("X", "A", "T")]
+
+
+@pytest.mark.parametrize("count", [1_000, 100_000])
+def test_x_a_and_t_in_one_jit(benchmark, frequency, count):
+    """The sines, the integrals and the response functions are then shared."""
+    together = jax.jit(three)
+    points = frequency[:: len(frequency) // count]
+    measure(benchmark, lambda: together(points))
+
+
+def test_x_at_1000_frequencies(benchmark, frequency):
+    points = frequency[::100]
+    measure(benchmark, lambda: tdi.sensitivity(points, tdi.LISA, "X"))
+
+
+def test_ten_detectors(benchmark, frequency):
+    """As many sensitivities as for one detector at all frequencies: vmap should cost nothing."""
+    many = jax.jit(jax.vmap(sensitivity, in_axes=(0, None)))
+    arms, points = jnp.linspace(1e9, 4e9, 10), frequency[::10]
+    measure(benchmark, lambda: many(arms, points))
+
+
+@pytest.mark.parametrize("channel", ["X", "optimal"])
+def test_numerical(benchmark, channel):
+    unequal = tdi.Detector((2.5e9, 2.53e9, 2.48e9), tdi.LISA.noise)
+    points = jnp.geomspace(1e-4, 0.1, 300)
+    measure(benchmark, lambda: tdi.sensitivity(points, unequal, channel, method="numerical"))
 
 
 def test_all_families(benchmark, frequency):
@@ -37,8 +68,12 @@ def test_response(benchmark, frequency):
     measure(benchmark, lambda: tdi.response(frequency, tdi.LISA, "X"))
 
 
+def sensitivity(arm_length, frequency):
+    return tdi.sensitivity(frequency, tdi.Detector(arm_length, tdi.LISA.noise), "X")
+
+
 def total(arm_length, frequency):
-    return tdi.sensitivity(frequency, tdi.Detector(arm_length, tdi.LISA.noise), "X").sum()
+    return sensitivity(arm_length, frequency).sum()
 
 
 def test_value(benchmark, frequency):

@@ -15,6 +15,7 @@ from physics.errors import PrecisionError
 from physics.numerics.quadrature import sky_quadrature
 from physics.tdi import sky
 from physics.tdi.combinations import LINKS
+from physics.tdi.common_zeros import cyclotomic, without_common_zeros
 
 WHITE = tdi.LISA.white()
 ARMS = (2.50e9, 2.53e9, 2.48e9)
@@ -162,6 +163,39 @@ def test_equal_arms_agree_with_the_closed_forms(channel, family):
     f = at([0.1, 0.4, 0.9])
     computed = tdi.sensitivity(f, same, channel, family=family, **NUMERICAL)
     np.testing.assert_allclose(computed, tdi.sensitivity(f, WHITE, channel, family=family), rtol=1e-11, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("channel", "family"),
+    [("X", None), ("alpha", None), ("optimal", None)]
+    + [(c, f) for c in "AT" for f in ("michelson", "beacon", "relay")],
+)
+def test_sensitivities_at_common_zeros(channel, family):
+    """PSD and response vanish at x = pi n/2 and 2 pi n/3, to the last bit or nearly so; their ratio does not."""
+    exactly = at(np.pi * np.array([0.5, 2.0 / 3.0, 1.0, 4.0 / 3.0, 2.0, 4.0, 6.0]))
+    f = np.concatenate([np.nextafter(exactly, 0.0), exactly, exactly * (1.0 + 1e-9)])
+    expected = tdi.sensitivity(f, WHITE, channel, family=family)
+    for det in (WHITE, tdi.Detector((2.5e9,) * 3, WHITE.noise)):
+        computed = tdi.sensitivity(f, det, channel, family=family, **NUMERICAL)
+        np.testing.assert_allclose(computed, expected, rtol=1e-12, atol=0)
+
+
+def test_common_zeros_are_divided_out():
+    def same(one, other, sign):
+        for (link, delays, value), (link_2, delays_2, value_2) in zip(one.terms, other.terms, strict=True):
+            assert (link, delays) == (link_2, delays_2)
+            assert value == pytest.approx(sign * value_2, rel=1e-14)
+
+    loop = tdi.Combination({"12": {"": 1, "12 21": -0.3}, "31": {"13": 0.7, "": 0.2}})
+    zeros = loop.delayed("12 21 12") - loop  # z^3 - 1
+    zeros = zeros.delayed("-13 -31") + zeros  # z^-2 + 1
+    same(without_common_zeros(zeros), without_common_zeros(loop), 1)
+    assert without_common_zeros(loop).coefficients == {"12": {"": 1, "12 12": -0.3}, "31": {"": 0.2, "12": 0.7}}
+    x2, x1 = (without_common_zeros(tdi.combination("X", generation=generation)) for generation in (2, 1))
+    same(x2, x1, -1)
+    assert cyclotomic(1) == (-1, 1)
+    assert cyclotomic(12) == (1, 0, -1, 0, 1)
+    assert min(cyclotomic(105)) == -2
 
 
 def test_the_effect_of_unequal_arms():
