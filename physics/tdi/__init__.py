@@ -5,6 +5,7 @@
 `galactic_foreground` is noise that any of them take; `snr`, `horizon_distance`, `background_snr` and
 `power_law_sensitivity` say what a detector hears, `fisher_information` what data say about the detector.
 `LightPath` and `Combination` are the algebra of delayed links; `method="numerical"` takes any combination and any arms.
+`simulate_links` draws the noise of links with moving arms, and `combine_links` makes channels of link data.
 """
 
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from physics.tdi.backgrounds import PowerLawSensitivity, background_snr, energy_density, power_law_sensitivity
 from physics.tdi.closure import Closure, LightTimes, closure, light_time_residual
 from physics.tdi.combinations import Combination, link
+from physics.tdi.correlations import LinkCorrelations
 from physics.tdi.covariances import noise_covariance, response_covariance
 from physics.tdi.curves import SensitivityCurve, curve
 from physics.tdi.detector import LISA, TAIJI, TIANQIN, Detector
@@ -24,9 +26,12 @@ from physics.tdi.limits import (
     high_frequency_asd,
     low_frequency_asd,
 )
+from physics.tdi.links import link_correlations
 from physics.tdi.located import AntennaPattern, antenna_pattern
 from physics.tdi.noise import InstrumentNoise
 from physics.tdi.paths import LightPath
+from physics.tdi.series import ChannelSeries, LinkSeries
+from physics.tdi.simulation import simulate_links
 from physics.tdi.spectra import asd, noise_psd, response, sensitivity
 from physics.tdi.strain import (
     characteristic_strain,
@@ -36,12 +41,14 @@ from physics.tdi.strain import (
     noise_strain,
     snr,
 )
+from physics.tdi.time_domain import combine_links
 
 __all__ = [
     "LISA",
     "TAIJI",
     "TIANQIN",
     "AntennaPattern",
+    "ChannelSeries",
     "CharacteristicFrequencies",
     "Closure",
     "Combination",
@@ -51,6 +58,8 @@ __all__ = [
     "InstrumentNoise",
     "LightPath",
     "LightTimes",
+    "LinkCorrelations",
+    "LinkSeries",
     "PowerLawSensitivity",
     "SensitivityCurve",
     "antenna_pattern",
@@ -60,6 +69,7 @@ __all__ = [
     "characteristic_strain",
     "closure",
     "combination",
+    "combine_links",
     "curve",
     "energy_density",
     "fisher_information",
@@ -69,6 +79,7 @@ __all__ = [
     "inspiral_amplitude",
     "light_time_residual",
     "link",
+    "link_correlations",
     "low_frequency_asd",
     "monochromatic_snr",
     "noise_covariance",
@@ -79,6 +90,7 @@ __all__ = [
     "response",
     "response_covariance",
     "sensitivity",
+    "simulate_links",
     "snr",
 ]
 

@@ -6,11 +6,15 @@ to zero. The residual is how far these times are apart; the laser phase noise th
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+import jax
 import numpy as np
 
+from physics.constants import SPEED_OF_LIGHT
 from physics.numerics import checks
 from physics.tdi.combinations import LINKS, Combination, Word
+from physics.tdi.detector import Detector
 
 LIGHT_TIMES = {"12": 8.3, "23": 8.5, "31": 8.1}
 """Light times along the arms [s], of the size of LISA's."""
@@ -29,22 +33,65 @@ CLOSED = 1e-11
 class LightTimes:
     """Light times of the six links that change linearly.
 
+    `LightTimes.of(det)` are those of a detector.
+
     Args:
         at_zero: light time at t = 0 [s], by link.
         rate: its change [s/s], by link; none by default.
 
     Raises:
-        ValueError: a link is missing or unknown, or a light time is not finite and positive.
+        ValueError: a link is missing or unknown, a light time is not finite and positive, or a rate is not between -1
+            and 1.
     """
 
-    at_zero: Mapping[str, float]
-    rate: Mapping[str, float] | None = None
+    at_zero: Mapping[str, Any]
+    rate: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         for name, table in (("at_zero", self.at_zero), ("rate", self.rate)):
             if table is not None and set(table) != set(LINKS):
                 raise ValueError(f"{name}: expected the links {', '.join(LINKS)}, got {', '.join(map(str, table))}")
-        checks.positive(np.array([float(self.at_zero[link]) for link in LINKS]), "at_zero")
+        checks.positive(_known(self.at_zero), "at_zero")
+        rates = checks.finite(_known(self.rate or dict.fromkeys(LINKS, 0.0)), "rate")
+        if np.max(np.abs(rates)) >= 1.0:
+            raise ValueError(f"rate: expected rates between -1 and 1 s/s, got {rates[np.argmax(np.abs(rates))]:g}")
+
+    @classmethod
+    def of(cls, det: Detector, rate: Mapping[str, Any] | None = None) -> "LightTimes":
+        """Return the light times of a detector, the same both ways at t = 0.
+
+        Args:
+            det: one arm length or three.
+            rate: change of the light time [s/s], by arm (`"12"`, `"23"`, `"31"`), which stands for both ways unless the
+                other way is given too; links that are not named do not change.
+
+        Raises:
+            ValueError: a name is not one of the six links.
+            TypeError: `det` is not a `Detector`.
+        """
+        if not isinstance(det, Detector):
+            raise TypeError(f"det: expected a Detector, got {type(det)}")
+        arms = det.arm_length if isinstance(det.arm_length, tuple) else (det.arm_length,) * 3
+        lengths = dict(zip(LINKS[:3], arms, strict=True))
+        given = {checks.one_of(link, LINKS, "rate"): value for link, value in (rate or {}).items()}
+        return cls(
+            {link: length / SPEED_OF_LIGHT for link, length in _of_links(lengths).items()},
+            {link: given.get(link, given.get(link[::-1], 0.0)) for link in LINKS},
+        )
+
+    def delay(self, delays: Word) -> tuple[Any, Any]:
+        """Return (a, b) of a product of delays and advances: at time t it leads back by a + b t [s]."""
+        constant, slope = 0.0, 0.0
+        for part in delays:
+            link = part.removeprefix("-")
+            time, rate = self.at_zero[link], self.rate[link] if self.rate else 0.0
+            if part.startswith("-"):
+                constant = constant - (time - rate * constant) / (1.0 - rate)
+                slope = slope - (rate - rate * slope) / (1.0 - rate)
+            else:
+                constant = constant + time - rate * constant
+                slope = slope + rate - rate * slope
+        return constant, slope
 
     def emitted(self, link: str, received: float) -> float:
         """Return when the light was emitted that arrives at `received` [s]."""
@@ -141,6 +188,12 @@ def light_time_residual(combination: Combination, light_times: LightTimes) -> fl
     return total
 
 
-def _of_links(of_arms: Mapping[str, float]) -> dict[str, float]:
+def _known(table: Mapping[str, Any]) -> np.ndarray:
+    """Return the numbers of a table that are known, not traced; one where there is none."""
+    known = [float(value) for value in table.values() if not isinstance(value, jax.core.Tracer)]
+    return np.array(known or [0.5])
+
+
+def _of_links(of_arms: Mapping[str, Any]) -> dict[str, Any]:
     """Return a table of three arms as one of six links."""
     return {link: of_arms[link if link in of_arms else link[::-1]] for link in LINKS}

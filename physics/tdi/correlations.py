@@ -6,12 +6,14 @@ Every function here is written for one x = 2 pi f L / c above zero; it is mapped
 import math
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Complex, Float
 
 from physics.numerics import special
 from physics.numerics.sine_integrals import polynomial
 from physics.tdi import taylor
+from physics.tdi.combinations import LINKS
 
 LN2 = math.log(2.0)
 LN43 = math.log(4.0 / 3.0)
@@ -39,16 +41,30 @@ class Phase(NamedTuple):
 class LinkCorrelations(NamedTuple):
     """The five values that the correlation of two links, summed over both polarizations, can take."""
 
-    same: Float[Array, ""]
+    same: Float[Array, "*frequency"]
     """C_s: a link with itself."""
-    reversed: Float[Array, ""]
+    reversed: Float[Array, "*frequency"]
     """C_r: a link with its reverse."""
-    adjacent: Float[Array, ""]
+    adjacent: Float[Array, "*frequency"]
     """C_a: two links of one receiver, or of one emitter."""
-    chain_real: Float[Array, ""]
+    chain_real: Float[Array, "*frequency"]
     """Re C_c: a link with the one that feeds it."""
-    chain_imag: Float[Array, ""]
+    chain_imag: Float[Array, "*frequency"]
     """Im C_c"""
+
+    def matrix(self) -> Complex[Array, "*frequency 6 6"]:
+        """Return the correlations of all pairs of the links 12, 23, 31, 13, 32, 21, a Hermitian matrix."""
+        rows = [[self._pair(a, b) for b in LINKS] for a in LINKS]
+        return jnp.stack([jnp.stack(row, axis=-1) for row in rows], axis=-2)
+
+    def _pair(self, a: str, b: str) -> Complex[Array, "*frequency"]:
+        zero = jnp.zeros_like(self.same)
+        if a == b or a == b[::-1]:
+            return jax.lax.complex(self.same if a == b else self.reversed, zero)
+        if a[0] == b[0] or a[1] == b[1]:
+            return jax.lax.complex(self.adjacent, zero)
+        # Link b feeds link a, or the other way round.
+        return jax.lax.complex(self.chain_real, self.chain_imag if a[1] == b[0] else -self.chain_imag)
 
 
 class ResponseFunctions(NamedTuple):
@@ -67,7 +83,7 @@ def phase(x: Float[Array, ""]) -> Phase:
     return Phase(x, 2.0 * sine * cosine, 1.0 - 2.0 * versine, versine, 2.0 * (sine / x) * cosine)
 
 
-def link_correlations(x: Float[Array, ""]) -> LinkCorrelations:
+def of_links(x: Float[Array, ""]) -> LinkCorrelations:
     """Return the correlations of two links' responses, averaged over the sky and summed over polarizations.
 
     They are in units of the squared strain amplitude of one polarization. Below x = 1 the exact series is used.

@@ -130,8 +130,8 @@ class InstrumentNoise(eqx.Module):
     ) -> None:
         self.acceleration = _amplitude(acceleration, "m s-2 Hz(-1/2)", "acceleration")
         self.displacement = _amplitude(displacement, "m Hz(-1/2)", "displacement")
-        self.acceleration_shape = _shape(acceleration_shape, "acceleration_shape")
-        self.displacement_shape = _shape(displacement_shape, "displacement_shape")
+        self.acceleration_shape = shape_of(acceleration_shape, "acceleration_shape")
+        self.displacement_shape = shape_of(displacement_shape, "displacement_shape")
 
     def white(self) -> "InstrumentNoise":
         """Return the same amplitudes without spectral shapes."""
@@ -173,8 +173,8 @@ def strain_noise(frequency: Float[Array, ""], arm_length: Float[Array, ""], nois
     # and one for both, which together take half as long again.
     frequency = frequency + 0.0 * arm_length
     return StrainNoise(
-        acceleration**2 * _factor(noise.acceleration_shape, frequency, "acceleration_shape"),
-        displacement**2 * _factor(noise.displacement_shape, frequency, "displacement_shape"),
+        acceleration**2 * shape_factor(noise.acceleration_shape, frequency, "acceleration_shape"),
+        displacement**2 * shape_factor(noise.displacement_shape, frequency, "displacement_shape"),
     )
 
 
@@ -190,8 +190,8 @@ def link_noise(frequency: Float[Array, ""], noise: InstrumentNoise) -> Float[Arr
     acceleration = _six(noise.acceleration) / (omega * (SPEED_OF_LIGHT * STRAIN_SCALE))
     return jnp.concatenate(
         [
-            displacement**2 * _factor(noise.displacement_shape, frequency, "displacement_shape"),
-            acceleration**2 * _factor(noise.acceleration_shape, frequency, "acceleration_shape"),
+            displacement**2 * shape_factor(noise.displacement_shape, frequency, "displacement_shape"),
+            acceleration**2 * shape_factor(noise.acceleration_shape, frequency, "acceleration_shape"),
         ]
     )
 
@@ -223,7 +223,8 @@ def _six(amplitude: Any) -> Float[Array, " 6"]:
     return jnp.broadcast_to(jnp.asarray(amplitude), (6,))
 
 
-def _factor(shape: Shape | None, frequency: Float[Array, ""], name: str) -> Float[Array, ""]:
+def shape_factor(shape: Shape | None, frequency: Float[Array, ""], name: str) -> Float[Array, ""]:
+    """Return the factor that a shape, the argument `name`, has at one frequency [Hz]; 1 for None."""
     if shape is None:
         return jnp.ones_like(frequency)
     try:
@@ -259,7 +260,8 @@ def _amplitude(x: Any, unit: str, name: str) -> Amplitude:
     return number(plain, unit, name, checks.nonnegative)
 
 
-def _shape(shape: Any, name: str) -> Shape | None:
+def shape_of(shape: Any, name: str) -> Shape | None:
+    """Return the shape that the argument `name` gives: a callable, a table or None."""
     if shape is None or callable(shape):
         return shape
     if isinstance(shape, tuple | list) and len(shape) == 2:

@@ -84,3 +84,23 @@ def test_value(benchmark, frequency):
 def test_gradient(benchmark, frequency):
     gradient = jax.jit(jax.value_and_grad(total, argnums=(0, 1)))
     measure(benchmark, lambda: gradient(2.5e9, frequency))
+
+
+@pytest.fixture(scope="module")
+def light_times():
+    return tdi.LightTimes.of(tdi.LISA, {"12": 3e-8, "31": -3e-8})
+
+
+def simulate(light_times):
+    return tdi.simulate_links(
+        light_times, tdi.LISA.noise, laser=1e-13, duration=1e5, step=1.0, key=jax.random.key(0)
+    ).values
+
+
+def test_noise_of_links(benchmark, light_times):
+    measure(benchmark, lambda: simulate(light_times))
+
+
+def test_a_channel_in_time(benchmark, light_times):
+    links = tdi.LinkSeries(simulate(light_times), 1.0)
+    measure(benchmark, lambda: tdi.combine_links(links, light_times, "X").values)

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from physics import tdi
 from physics.tdi import taylor
-from physics.tdi.correlations import link_correlations, phase, response_functions
+from physics.tdi.correlations import of_links, phase, response_functions
 
 ANCHORS = {
     1.0: (0.12131538007951, 0.12106791031704, -0.016510311020648, -0.016406498041773, -0.00043625302184041),
@@ -28,7 +29,7 @@ REPRESENTATIVES = {"same": ("12", "12"), "reversed": ("12", "21"), "adjacent": (
 
 @pytest.fixture(scope="module")
 def correlate():
-    return jax.jit(jax.vmap(link_correlations))
+    return jax.jit(jax.vmap(of_links))
 
 
 @pytest.fixture(scope="module")
@@ -174,9 +175,29 @@ def test_both_sides_of_every_switch_agree_in_value_and_slope(correlate, respond)
     step = 1e-9
     for x in (1.0, 1.5, 3.0):
         pair = jnp.asarray([x - step, x + step])
-        slope = jax.jit(
-            jax.vmap(jax.jacfwd(lambda x: jnp.stack([*link_correlations(x), *response_functions(phase(x))])))
-        )(pair)
+        slope = jax.jit(jax.vmap(jax.jacfwd(lambda x: jnp.stack([*of_links(x), *response_functions(phase(x))]))))(pair)
         values = np.array([*correlate(pair), *respond(pair)])
         np.testing.assert_allclose(values[:, 1] - values[:, 0], slope[0] * 2.0 * step, rtol=0, atol=4e-15)
         np.testing.assert_allclose(slope[0], slope[1], rtol=2e-8, atol=1e-9)
+
+
+def test_the_matrix_of_links_is_that_of_the_quadrature():
+    frequency = jnp.asarray([[1e-4, 3e-3], [2e-2, 0.4]])
+    matrix = np.asarray(tdi.link_correlations(frequency, tdi.LISA).matrix())
+    links = [tdi.link(name) for name in ("12", "23", "31", "13", "32", "21")]
+    numerical = np.asarray(tdi.response_covariance(frequency, tdi.LISA, links))
+    size = np.abs(numerical).max(axis=(-1, -2), keepdims=True)
+    np.testing.assert_allclose(matrix / size, numerical / size, rtol=0, atol=1e-11)
+
+
+def test_link_correlations_refuse_three_arms_and_work_in_32_bits():
+    single = tdi.link_correlations(jnp.float32(0.1), tdi.LISA)
+    double = tdi.link_correlations(0.1, tdi.LISA)
+    assert single.same.dtype == jnp.float32
+    np.testing.assert_allclose(np.array(single), np.array(double), rtol=0, atol=1e-6)
+    with pytest.raises(ValueError, match="det: the five correlations are those of one arm length"):
+        tdi.link_correlations(0.1, tdi.Detector((2.5e9, 2.6e9, 2.4e9), tdi.LISA.noise))
+    with pytest.raises(TypeError, match="det"):
+        tdi.link_correlations(0.1, 2.5e9)
+    with pytest.raises(ValueError, match="frequency: expected finite, positive"):
+        tdi.link_correlations(0.0, tdi.LISA)
