@@ -67,7 +67,7 @@ PROMISED = {
     },
     "neuro": {"data", "langevinflow", "metrics", "plotting"},
     "neuro.data": {"SpikeTrials", "lorenz", "read_spike_list"},
-    "neuro.metrics": {"bits_per_spike", "rate_r2"},
+    "neuro.metrics": {"bits_per_spike", "evaluate_nlb", "rate_r2"},
     "neuro.plotting": {"plot_rates"},
     "neuro.langevinflow": {"Config", "LangevinFlow", "fit", "load", "predict_rates"},
 }
@@ -116,6 +116,7 @@ def test_tdi_functions_share_their_leading_arguments(function):
         ("neuro.data", "lorenz", {"key"}),
         ("neuro.metrics", "bits_per_spike", {"rates", "counts"}),
         ("neuro.metrics", "rate_r2", {"truth", "rates"}),
+        ("neuro.metrics", "evaluate_nlb", {"target", "submission"}),
         ("neuro.langevinflow", "fit", {"key"}),
         ("neuro.langevinflow", "predict_rates", {"samples", "key"}),
     ],

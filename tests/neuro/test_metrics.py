@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -6,8 +8,11 @@ from neuro import metrics
 
 @pytest.fixture(scope="module")
 def nlb(reference):
-    with np.load(reference / "nlb" / "bits_per_spike.npz") as archive:
-        return {name: archive[name].astype(float) for name in archive.files}
+    with np.load(reference / "nlb" / "inputs.npz") as archive:
+        arrays = {name: archive[name].astype(float) for name in archive.files}
+    arrays["true_eval_rates_heldout"] = arrays["true_eval_rates"][:, :26, 13:]
+    answers = json.loads((reference / "nlb" / "answers.json").read_text())["functions"]
+    return arrays | {f"answer/{name}": np.array(value) for name, value in answers.items()}
 
 
 @pytest.mark.parametrize(

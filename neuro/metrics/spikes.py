@@ -1,17 +1,12 @@
-"""Scores of predicted firing rates, on the host in 64 bit.
-
-Predictions are expected counts per bin in every function here: not Hz and not logarithms.
-"""
+"""How likely spikes are under predicted rates."""
 
 import warnings
-from typing import Any, Literal, overload
+from typing import Any
 
 import numpy as np
 
-from neuro.arguments import positive_number, real_array
+from neuro.arguments import real_array
 from physics.numerics import checks
-
-__all__ = ["bits_per_spike", "gaussian_smoothing", "poisson_nll", "rate_r2"]
 
 RATE_FLOOR = 1e-9
 """Expected count that replaces a predicted zero, so that a spike there costs a finite amount."""
@@ -73,59 +68,6 @@ def bits_per_spike(*, rates: Any, counts: Any) -> float:
     mean = np.sum(n, axis=axes, where=observed) / np.maximum(number, 1)
     null = poisson_nll(rates=np.broadcast_to(mean, n.shape), counts=n)
     return float((null - nll) / (spikes * np.log(2.0)))
-
-
-@overload
-def rate_r2(*, truth: Any, rates: Any, average: Literal[True] = True) -> float: ...
-
-
-@overload
-def rate_r2(*, truth: Any, rates: Any, average: Literal[False]) -> np.ndarray: ...
-
-
-def rate_r2(*, truth: Any, rates: Any, average: bool = True) -> float | np.ndarray:
-    r"""Return the coefficient of determination of predicted rates, averaged over neurons.
-
-    $1 - \sum (t - r)^2 / \sum (t - \bar t)^2$ over all trials and bins of a neuron. The truth comes first: exchanging
-    the two gives another number. A constant truth scores 1 if met exactly, else 0.
-
-    Args:
-        truth: t, true expected counts per bin (or both in Hz), (trial, time, neuron).
-        rates: r, predicted, same shape and unit.
-        average: False returns one value per neuron, shape (neuron,).
-
-    Raises:
-        UnitsError: a quantity with a unit: give plain numbers.
-        ValueError: the arrays are not real, have no axis of neurons, shapes differ, or a value is not finite.
-    """
-    t, r = (real_array(x, name, least_axes=2).astype(np.float64) for x, name in ((truth, "truth"), (rates, "rates")))
-    checks.finite(t, "truth")
-    checks.finite(checks.same_shape(r, t, "rates", "truth"), "rates")
-    t, r = t.reshape(-1, t.shape[-1]), r.reshape(-1, t.shape[-1])
-    residual = np.sum((t - r) ** 2, axis=0)
-    total = np.sum((t - t.mean(axis=0)) ** 2, axis=0)
-    constant = np.ptp(t, axis=0) == 0
-    score = np.where(constant, np.where(residual == 0, 1.0, 0.0), 1.0 - residual / np.where(constant, 1.0, total))
-    return float(score.mean()) if average else score
-
-
-def gaussian_smoothing(counts: Any, *, width_bins: float) -> np.ndarray:
-    """Return counts smoothed over time, the simplest estimate of expected counts per bin.
-
-    Args:
-        counts: spikes per bin, (trial, time, neuron), without NaN.
-        width_bins: standard deviation of the Gaussian, in bins; the ends are reflected.
-
-    Raises:
-        ValueError: a count is not real or not finite, the array has not three axes, or the width is not positive.
-    """
-    from scipy.ndimage import gaussian_filter1d
-
-    n = checks.finite(real_array(counts, "counts").astype(np.float64), "counts")
-    if n.ndim != 3:
-        raise ValueError(f"counts: expected the shape (trial, time, neuron), got {n.shape}")
-    width = positive_number(width_bins, "", "width_bins")
-    return gaussian_filter1d(n, width, axis=1, mode="reflect")
 
 
 def _observed(rates: Any, counts: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,96 @@
+"""Intervals of scores from resampled trials."""
+
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from neuro.arguments import real_array
+from neuro.metrics.rates import rate_r2
+from neuro.metrics.spikes import RATE_FLOOR, bits_per_spike
+from physics.numerics import checks
+from physics.types import PRNGKey
+
+
+class Interval(NamedTuple):
+    """A score with a percentile interval over resampled trials."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+def bits_per_spike_interval(
+    *, rates: Any, counts: Any, key: PRNGKey, confidence: float = 0.95, resamples: int = 2000
+) -> Interval:
+    """Return `bits_per_spike` with its bootstrap interval: trials are drawn with replacement, the mean rate with them.
+
+    Args:
+        rates: expected counts per bin, (trial, time, neuron).
+        counts: spikes per bin, NaN where unobserved, same shape.
+        key: of the resamples.
+        confidence: probability content of the interval.
+        resamples: how many.
+
+    Raises:
+        ValueError: as in `bits_per_spike`; fewer than two trials, or a confidence that is no fraction.
+        TypeError: `key` is not a typed key.
+    """
+    estimate = bits_per_spike(rates=rates, counts=counts)
+    n, r = (real_array(x, "counts").astype(np.float64) for x in (counts, rates))
+    observed = ~np.isnan(n)
+    r = np.where(observed, np.where(r == 0, RATE_FLOOR, r), 0.0)
+    gain = np.sum(np.where(observed, np.nan_to_num(n) * np.log(np.where(observed, r, 1.0)) - r, 0.0), axis=(1, 2))
+    spikes, bins = np.nansum(n, axis=1), observed.sum(axis=1)
+    drawn = _resampled(len(n), key, resamples)
+    total, number = drawn @ spikes, drawn @ bins
+    mean = total / np.maximum(number, 1)
+    # A silent neuron costs its floor in every bin and nothing per spike.
+    null = np.sum(total * np.log(np.where(mean > 0, mean, 1.0)) - number * np.maximum(mean, RATE_FLOOR), axis=1)
+    with np.errstate(invalid="ignore"):
+        scores = (drawn @ gain - null) / (total.sum(axis=1) * np.log(2.0))
+    return _interval(estimate, scores, confidence)
+
+
+def rate_r2_interval(
+    *, truth: Any, rates: Any, key: PRNGKey, confidence: float = 0.95, resamples: int = 2000
+) -> Interval:
+    """Return `rate_r2`, averaged over neurons, with its bootstrap interval over trials.
+
+    Args:
+        truth: true expected counts per bin (or both in Hz), (trial, time, neuron).
+        rates: predicted, same shape and unit.
+        key: of the resamples.
+        confidence: probability content of the interval.
+        resamples: how many.
+
+    Raises:
+        ValueError: as in `rate_r2`; fewer than two trials, or a confidence that is no fraction.
+        TypeError: `key` is not a typed key.
+    """
+    estimate = rate_r2(truth=truth, rates=rates)
+    t, r = (real_array(x, "truth").astype(np.float64) for x in (truth, rates))
+    shift = t.mean(axis=(0, 1))  # variances from sums of squares must not cancel
+    drawn = _resampled(len(t), key, resamples)
+    residual = drawn @ np.sum((t - r) ** 2, axis=1)
+    first, second = drawn @ np.sum(t - shift, axis=1), drawn @ np.sum((t - shift) ** 2, axis=1)
+    total = second - first**2 / (len(t) * t.shape[1])
+    varies = np.ptp(t, axis=(0, 1)) > 0
+    met = np.where(residual == 0, 1.0, 0.0)
+    scores = np.where(varies, 1.0 - residual / np.where(varies, total, 1.0), met).mean(axis=1)
+    return _interval(estimate, scores, confidence)
+
+
+def _resampled(trials: int, key: PRNGKey, resamples: int) -> np.ndarray:
+    """Return how often each trial is drawn in each resample."""
+    checks.positive_integer(resamples, "resamples")
+    if trials < 2:
+        raise ValueError(f"counts: expected two trials or more to resample, got {trials}")
+    random = np.random.default_rng(np.asarray(jax.random.key_data(checks.typed_key(key))))
+    return random.multinomial(trials, np.full(trials, 1.0 / trials), size=resamples).astype(np.float64)
+
+
+def _interval(estimate: float, scores: np.ndarray, confidence: float) -> Interval:
+    tail = 0.5 * (1.0 - checks.fraction(confidence, "confidence"))
+    low, high = np.nanquantile(scores, [tail, 1.0 - tail])
+    return Interval(estimate, float(low), float(high))
