@@ -22,3 +22,6 @@ DEGREE = math.pi / 180.0
 
 MILLIARCSECOND = DEGREE / 3.6e6
 """Milliarcsecond [rad]."""
+
+FARADAY_ROTATION = 1.602176634e-19**3 / (8.0 * math.pi**2 * 8.8541878188e-12 * 9.1093837139e-31**2 * SPEED_OF_LIGHT**3)
+"""Rotation measure per electron density, field and length, e^3/(8 pi^2 epsilon_0 m_e^2 c^3) [rad/T]; CODATA 2022."""

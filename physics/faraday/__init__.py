@@ -3,20 +3,38 @@
 from typing import Any
 
 from physics.faraday import simulate
+from physics.faraday.angle_statistics import angle_density, angle_error
+from physics.faraday.bandwidth import ChannelAverage, bandwidth_depolarization
+from physics.faraday.beam_depolarization import BeamGradient, TopHatSpread, Tribble
 from physics.faraday.bounds import RotationBound, cramer_rao
 from physics.faraday.calibration import EvpaError
 from physics.faraday.components import Components, Foreground, PowerLaw, RandomForeground, Spectrum
-from physics.faraday.conventions import degrees_0_180, evpa, lambda_squared, wrap_angle
+from physics.faraday.conventions import (
+    degrees_0_180,
+    evpa,
+    faraday_depth,
+    from_degrees,
+    lambda_squared,
+    lambda_squared_width,
+    wrap_angle,
+)
+from physics.faraday.correlations import CircularCorrelations, Stokes, circular_from_stokes, stokes_from_circular
 from physics.faraday.cube import SkyFrame, StokesCube
+from physics.faraday.debias import debias, polarization_sigma
 from physics.faraday.io import read_cube
 from physics.faraday.maps import RotationMap, fit_map
+from physics.faraday.opacity import SelfAbsorbedSource, SelfAbsorbedSpectrum, synchrotron_fraction
 from physics.faraday.parameters import Parameter, parameters, with_parameters
 from physics.faraday.pixel import RotationFit
+from physics.faraday.rm_tools import rm_tools_model
 from physics.faraday.rotation import NormalPrior, fit_rotation
 from physics.faraday.screens import BurnSlab, ExternalDispersion, InternalDispersion, Screen, ThinScreen
 
 __all__ = [
+    "BeamGradient",
     "BurnSlab",
+    "ChannelAverage",
+    "CircularCorrelations",
     "Components",
     "EvpaError",
     "ExternalDispersion",
@@ -30,20 +48,37 @@ __all__ = [
     "RotationFit",
     "RotationMap",
     "Screen",
+    "SelfAbsorbedSource",
+    "SelfAbsorbedSpectrum",
     "SkyFrame",
     "Spectrum",
+    "Stokes",
     "StokesCube",
     "ThinScreen",
+    "TopHatSpread",
+    "Tribble",
+    "angle_density",
+    "angle_error",
+    "bandwidth_depolarization",
+    "circular_from_stokes",
     "cramer_rao",
+    "debias",
     "degrees_0_180",
     "evpa",
+    "faraday_depth",
     "fit_map",
     "fit_rotation",
+    "from_degrees",
     "lambda_squared",
+    "lambda_squared_width",
     "parameters",
     "plot_rotation",
+    "polarization_sigma",
     "read_cube",
+    "rm_tools_model",
     "simulate",
+    "stokes_from_circular",
+    "synchrotron_fraction",
     "with_parameters",
     "wrap_angle",
 ]

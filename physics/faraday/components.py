@@ -10,15 +10,17 @@ from jaxtyping import Array, Complex, Float
 
 from physics import units
 from physics.constants import SPEED_OF_LIGHT
+from physics.faraday.arrays import along, multiplied, together, total
 from physics.faraday.parameters import known, parameter
-from physics.faraday.screens import Screen, along, multiplied, random_depolarization, rotation, together, total
+from physics.faraday.screens import Screen, random_depolarization, rotation
 from physics.types import Real
 
 SHORTEST = 1e-12
 """Squared wavelength below which spectra stay constant, so that they have a limit at zero [m^2]."""
 
 
-def _screen(x: Any) -> Screen:
+def screen_of(x: Any) -> Screen:
+    """Return `x`; `TypeError` unless it is a screen."""
     if not isinstance(x, Screen):
         raise TypeError(f"screen: expected a screen, got {_kind(x)}")
     return x
@@ -45,7 +47,7 @@ class Foreground(Screen):
         ValueError: `rm` is not real and numeric.
     """
 
-    screen: Screen = eqx.field(converter=_screen)
+    screen: Screen = eqx.field(converter=screen_of)
     rm: Float[Array, "..."] = parameter("rm", "rad/m2")
 
     def amplitudes(self) -> tuple[Complex[Array, "..."], ...]:
@@ -74,7 +76,7 @@ class RandomForeground(Screen):
     Source: Burn (1966); derived in docs/theory/faraday.md.
     """
 
-    screen: Screen = eqx.field(converter=_screen)
+    screen: Screen = eqx.field(converter=screen_of)
     sigma_rm: Float[Array, "..."] = parameter("sigma_rm", "rad/m2", lower=0.0)
 
     def amplitudes(self) -> tuple[Complex[Array, "..."], ...]:

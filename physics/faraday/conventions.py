@@ -5,13 +5,14 @@ Angles are radians in (-pi/2, pi/2]; files and plots use degrees in [0, 180).
 """
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from physics import units
-from physics.constants import DEGREE, SPEED_OF_LIGHT
+from physics.constants import DEGREE, FARADAY_ROTATION, PARSEC, SPEED_OF_LIGHT
 from physics.errors import UnitsError
 from physics.numerics import checks
 from physics.numerics.special import safe_sqrt
@@ -34,22 +35,53 @@ def lambda_squared(frequency: Any, bandwidth: Any = None) -> Float[Array, "*chan
 
     Source: derived in docs/theory/faraday.md.
     """
-    nu = checks.positive(units.array(frequency, "Hz", "frequency"), "frequency")
     if bandwidth is None:
-        return jnp.square(SPEED_OF_LIGHT / nu)
-    width = checks.nonnegative(units.array(bandwidth, "Hz", "bandwidth"), "bandwidth").astype(nu.dtype)
-    checks.broadcastable({"frequency": nu.shape, "bandwidth": width.shape})
-    half = 0.5 * jnp.broadcast_to(width, jnp.broadcast_shapes(nu.shape, width.shape)) / nu
-    if not checks.is_traced(half) and bool(jnp.any(half >= 1.0)):
-        raise ValueError("bandwidth: expected less than twice the frequency, got a channel that reaches zero frequency")
+        return jnp.square(SPEED_OF_LIGHT / _frequency(frequency))
+    nu, half = _channels(frequency, bandwidth)
     return jnp.square(SPEED_OF_LIGHT / nu) / ((1.0 - half) * (1.0 + half))
 
 
-def in_one_unit(named: dict[str, Any]) -> dict[str, Array]:
+def lambda_squared_width(frequency: Any, bandwidth: Any) -> Float[Array, "*channel"]:
+    r"""Return the full width of each channel in squared wavelength [m^2].
+
+    $c^2/(\nu - b/2)^2 - c^2/(\nu + b/2)^2 = 2 c^2 b \nu/(\nu^2 - b^2/4)^2$.
+
+    Args:
+        frequency: centre of each channel, any shape [Hz].
+        bandwidth: full width of each channel, a number or one for each channel [Hz].
+
+    Raises:
+        UnitsError: a quantity is not a frequency.
+        ValueError: a frequency is not finite and positive, or a channel reaches zero frequency.
+
+    Source: derived in docs/theory/faraday.md.
+    """
+    nu, half = _channels(frequency, bandwidth)
+    return 4.0 * half * jnp.square(SPEED_OF_LIGHT / nu / ((1.0 - half) * (1.0 + half)))
+
+
+def _frequency(frequency: Any) -> Array:
+    return checks.positive(units.array(frequency, "Hz", "frequency"), "frequency")
+
+
+def _channels(frequency: Any, bandwidth: Any) -> tuple[Array, Array]:
+    """Return the frequency of each channel, and half its width over it."""
+    nu = _frequency(frequency)
+    width = checks.nonnegative(units.array(bandwidth, "Hz", "bandwidth"), "bandwidth").astype(nu.dtype)
+    shape = checks.broadcastable({"frequency": nu.shape, "bandwidth": width.shape})
+    nu = jnp.broadcast_to(nu, shape)
+    half = 0.5 * jnp.broadcast_to(width, shape) / nu
+    if not checks.is_traced(half) and bool(jnp.any(half >= 1.0)):
+        raise ValueError("bandwidth: expected less than twice the frequency, got a channel that reaches zero frequency")
+    return nu, half
+
+
+def in_one_unit(named: dict[str, Any], convert: Callable[[Any, str, str], Array] = units.array) -> dict[str, Array]:
     """Return arguments whose common unit does not matter as arrays in the unit of the first that has one.
 
     Args:
         named: the arguments by name, all of them quantities or, in no unit, plain numbers.
+        convert: from an argument, a unit and its name to an array.
 
     Raises:
         UnitsError: a quantity has another dimension, or a plain number stands beside quantities with a unit.
@@ -59,7 +91,7 @@ def in_one_unit(named: dict[str, Any]) -> dict[str, Array]:
     for name, x in named.items():
         if unit and not units.is_quantity(x):
             raise UnitsError(f"{name}: expected a quantity convertible to {unit}, as beside it, got a plain number")
-    return {name: units.array(x, unit, name) for name, x in named.items()}
+    return {name: convert(x, unit, name) for name, x in named.items()}
 
 
 def polarized_intensity(q: Float[Array, "*shape"], u: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -111,6 +143,46 @@ def degrees_0_180(angle: Real) -> Float[Array, "*shape"]:
     degrees = jnp.mod(units.array(angle, "rad", "angle") / DEGREE, 180.0)
     # A tiny negative angle rounds up to 180 itself.
     return jnp.where(degrees >= 180.0, 0.0, degrees)
+
+
+def from_degrees(angle: Real) -> Float[Array, "*shape"]:
+    """Return position angles in (-pi/2, pi/2] from degrees of any range, the form of files and tables [rad].
+
+    Args:
+        angle: any shape [deg].
+
+    Raises:
+        UnitsError: a quantity is not an angle.
+        ValueError: `angle` is not real and numeric.
+    """
+    return wrap_angle(units.array(angle, "deg", "angle") * DEGREE)
+
+
+def faraday_depth(density: Real, field: Real, length: Real) -> Float[Array, "*shape"]:
+    r"""Return the Faraday depth of a uniform piece of plasma [rad/m^2], positive for a field towards the observer.
+
+    $\phi = 0.812\,n_e B_\parallel l$; the depths of pieces along a line of sight add.
+
+    Args:
+        density: of electrons, any shape [cm^-3].
+        field: component along the line of sight, positive towards the observer [microgauss].
+        length: of the path [pc].
+
+    Raises:
+        UnitsError: a quantity has the wrong dimension.
+        ValueError: an argument is not real and numeric, or shapes do not match.
+
+    Source: Burn (1966); the constant is `constants.FARADAY_ROTATION`.
+    """
+    named = {
+        "density": units.array(density, "1/cm3", "density"),
+        "field": units.array(field, "uG", "field"),
+        "length": units.array(length, "pc", "length"),
+    }
+    shape = checks.broadcastable({name: x.shape for name, x in named.items()})
+    density, field, length = (jnp.broadcast_to(x, shape) for x in named.values())
+    # 1/cm^3 = 1e6 / m^3, and 1 microgauss = 1e-10 T.
+    return (FARADAY_ROTATION * 1e6 * 1e-10 * PARSEC) * density * field * length
 
 
 def variance_across(

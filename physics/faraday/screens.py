@@ -7,16 +7,15 @@ shapes.
 """
 
 import abc
-import functools
 import math
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Complex, Float
 
 from physics import units
+from physics.faraday.arrays import along, multiplied, together, total, with_axes
 from physics.faraday.parameters import parameter
 from physics.numerics import checks
 from physics.numerics.special import exprel, sinc
@@ -53,7 +52,7 @@ class Screen(eqx.Module):
         """
         L = units.array(lambda_squared, "m2", "lambda_squared")
         pairs = zip(self.amplitudes(), self.profiles(L), strict=True)
-        return total([multiplied(widened(a, L.ndim).astype(g.dtype), g) for a, g in pairs])
+        return total([multiplied(with_axes(a, L.ndim).astype(g.dtype), g) for a, g in pairs])
 
 
 class OneComponent(Screen):
@@ -88,40 +87,6 @@ class OneComponent(Screen):
     def profiles(self, lambda_squared: Real) -> tuple[Complex[Array, "..."], ...]:
         """Return the profile, alone in a tuple."""
         return (self.profile(lambda_squared),)
-
-
-def together(*arrays: Array) -> tuple[Array, ...]:
-    """Return arrays in one precision and one shape; Python numbers take on the precision of the others."""
-    strong = [x for x in arrays if not getattr(x, "weak_type", False)]
-    dtype = functools.reduce(np.promote_types, [x.dtype for x in strong or arrays])
-    shape = jnp.broadcast_shapes(*(x.shape for x in arrays))
-    return tuple(jnp.broadcast_to(x.astype(dtype), shape) for x in arrays)
-
-
-def widened(x: Array, axes: int) -> Array:
-    """Return an array with as many axes of length one behind its own."""
-    return x.reshape(*x.shape, *(1,) * axes)
-
-
-def along(lambda_squared: Real, *parameters: Array) -> tuple[Array, ...]:
-    """Return L and parameters in one precision, that of the parameters, and shapes that broadcast: parameters + L."""
-    L = units.array(lambda_squared, "m2", "lambda_squared")
-    whole = together(*parameters)
-    if not all(getattr(x, "weak_type", False) for x in parameters):
-        L = L.astype(whole[0].dtype)
-    L = L.reshape(*(1,) * whole[0].ndim, *L.shape)
-    return L, *(widened(x, L.ndim - x.ndim).astype(L.dtype) for x in whole)
-
-
-def multiplied(a: Array, b: Array) -> Array:
-    """Return the product of two arrays of any precision whose shapes broadcast."""
-    a, b = together(a, b)
-    return a * b
-
-
-def total(terms: list[Array]) -> Array:
-    """Return the sum of arrays of any precision whose shapes broadcast."""
-    return functools.reduce(jnp.add, together(*terms))
 
 
 def rotation(
