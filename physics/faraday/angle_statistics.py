@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 from physics import units
 from physics.faraday.arrays import together
 from physics.numerics import checks
+from physics.numerics.batching import chunked_map
 from physics.numerics.quadrature import gauss_legendre
 from physics.numerics.special import safe_sqrt
 from physics.types import Real
@@ -66,17 +67,16 @@ def angle_error(signal_to_noise: Real) -> Float[Array, "*shape"]:
     Source: derived in docs/theory/faraday.md.
     """
     ratio = checks.nonnegative(units.array(signal_to_noise, "", "signal_to_noise"), "signal_to_noise")
-    return spread(ratio.reshape(-1)).reshape(ratio.shape)
+    return chunked_map(spread, ratio)
 
 
-@jax.jit
-def spread(ratio: Float[Array, " n"]) -> Float[Array, " n"]:
+def spread(ratio: Float[Array, ""]) -> Float[Array, ""]:
     """Return the standard deviation of the angle, by quadrature over where the density is not negligible."""
-    nodes, weights = (jnp.asarray(x, ratio.dtype)[None, :] for x in gauss_legendre(NODES, 0.0, 1.0))
-    limit = jnp.minimum(0.5 * math.pi, REACH / jnp.maximum(ratio, 1.0))[:, None]
+    nodes, weights = (jnp.asarray(x, ratio.dtype) for x in gauss_legendre(NODES, 0.0, 1.0))
+    limit = jnp.minimum(0.5 * math.pi, REACH / jnp.maximum(ratio, 1.0))
     delta = limit * nodes
-    density = jnp.exp(log_density(delta, jnp.broadcast_to(ratio[:, None], delta.shape)))
-    return safe_sqrt(2.0 * jnp.sum(limit * weights * jnp.square(delta) * density, axis=1))
+    density = jnp.exp(log_density(delta, jnp.broadcast_to(ratio, delta.shape)))
+    return safe_sqrt(2.0 * limit * jnp.sum(weights * jnp.square(delta) * density))
 
 
 @jax.jit

@@ -21,8 +21,8 @@ from physics.numerics import checks
 from physics.numerics.special import exprel, sinc
 from physics.types import Real
 
-HALF_TURN = 0.5 * math.pi
-"""Bound of an EVPA [rad]."""
+RIGHT_ANGLE = 0.5 * math.pi
+"""An EVPA is at most this [rad]."""
 
 
 class Screen(eqx.Module):
@@ -59,7 +59,7 @@ class OneComponent(Screen):
     """A screen before one source; `rm` multiplies its profile by exp(2i RM L)."""
 
     fraction: Float[Array, "..."] = parameter("fraction", "", lower=0.0, upper=1.0, linear=True)
-    evpa0: Float[Array, "..."] = parameter("evpa0", "rad", lower=-HALF_TURN, upper=HALF_TURN, linear=True)
+    evpa0: Float[Array, "..."] = parameter("evpa0", "rad", lower=-RIGHT_ANGLE, upper=RIGHT_ANGLE, linear=True)
     rm: Float[Array, "..."] = parameter("rm", "rad/m2")
 
     def __check_init__(self) -> None:
