@@ -102,6 +102,16 @@ fit = faraday.fit_rotation(squared, p.real, p.imag, 0.001, max_rm=40000.0)
 assert fit.rm.dtype == jnp.float32
 assert abs(float(fit.rm) - 1234.0) < 0.2 * float(fit.rm_error), (fit.rm, fit.rm_error)
 
+# Screens: values and derivatives where their formulas are 0/0.
+zeros = jnp.zeros(())
+core = faraday.SelfAbsorbedSource(zeros, zeros, zeros, zeros, 15e9)
+screen = faraday.Components([core, faraday.InternalDispersion(zeros, zeros, zeros, zeros, zeros)])
+screen = faraday.ChannelAverage(faraday.Foreground(screen, zeros), 1e6)
+power = lambda s, x: jnp.sum(jnp.square(jnp.abs(s(x) - 0.1)))
+slopes = jax.grad(power, argnums=(0, 1))(screen, jnp.array([0.0, 1e-4]))
+assert all(x.dtype == jnp.float32 and bool(jnp.isfinite(x).all()) for x in jax.tree.leaves(slopes))
+assert bool(jnp.isfinite(jax.grad(faraday.angle_error)(jnp.array(1e4))))
+
 # Langevin: a model trains and predicts.
 jax.config.update("jax_numpy_dtype_promotion", "standard")
 trials = data.lorenz(key=jax.random.key(0), conditions=2, trials=4, neurons=5, bins=6)
