@@ -1,18 +1,17 @@
 """Names, units and bounds of the parameters of a screen, for whatever fits or samples them."""
 
 import dataclasses
+import inspect
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import equinox as eqx
 from jaxtyping import Array
 
 from physics import units
 from physics.numerics import checks
-
-Model = TypeVar("Model", bound=eqx.Module)
 
 
 @dataclass(frozen=True)
@@ -61,14 +60,14 @@ def parameters(screen: Any) -> tuple[Parameter, ...]:
     Raises:
         TypeError: `screen` is neither.
     """
-    if isinstance(screen, type) and issubclass(screen, eqx.Module):
+    if isinstance(screen, type) and issubclass(screen, eqx.Module) and not inspect.isabstract(screen):
         fields = [field for field in dataclasses.fields(screen) if field.default is dataclasses.MISSING]
         others = [field.name for field in fields if "parameter" not in field.metadata]
         if others:
             raise TypeError(f"screen: expected an instance, since {screen.__name__} needs {', '.join(others)} besides")
         return tuple(field.metadata["parameter"] for field in fields)
     if not isinstance(screen, eqx.Module):
-        raise TypeError(f"screen: expected a screen or the class of one, got {type(screen).__name__}")
+        raise TypeError(f"screen: expected a screen or the class of one, got {screen!r}")
     return tuple(_walk(screen, ""))
 
 

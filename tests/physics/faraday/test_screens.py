@@ -190,6 +190,8 @@ def test_bad_parameters_are_named():
         faraday.with_parameters(ThinScreen, {"fraction": 1.0, "evpa0": 0.2})
     with pytest.raises(TypeError, match="screen: expected a screen"):
         faraday.parameters(3.0)
+    with pytest.raises(TypeError, match="screen: expected a screen"):
+        faraday.parameters(Screen)
     with pytest.raises(TypeError, match="Components needs screens"):
         faraday.parameters(faraday.Components)
     with pytest.raises(ValueError, match="sigma_rm: expected finite values of at least zero"):
