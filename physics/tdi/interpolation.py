@@ -8,7 +8,6 @@ an odd number of samples it would jump.
 from math import factorial
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
@@ -22,7 +21,7 @@ CHUNK = 16384
 """Samples at a time: 4 MB of temporaries with 32 points."""
 
 
-def lagrange_weights(part: Float[Array, ""], points: int) -> Float[Array, " point"]:
+def lagrange_weights(part: Float[Array, ""], points: int) -> list[Float[Array, ""]]:
     r"""Return the weights $\prod_{l \neq j} (u - l)/(j - l)$ of samples at the whole numbers j = 1 - m, ..., m.
 
     Args:
@@ -36,7 +35,7 @@ def lagrange_weights(part: Float[Array, ""], points: int) -> Float[Array, " poin
         left.append(left[-1] * distances[j])
         right.append(right[-1] * distances[points - 1 - j])
     norm = [(-1.0) ** (points - 1 - j) / (factorial(j) * factorial(points - 1 - j)) for j in range(points)]
-    return jnp.stack([norm[j] * left[j] * right[points - 1 - j] for j in range(points)])
+    return [norm[j] * left[j] * right[points - 1 - j] for j in range(points)]
 
 
 class _Delayed(eqx.Module):
@@ -54,9 +53,10 @@ class _Delayed(eqx.Module):
         earlier = -(self.shift + self.rate * index.astype(self.shift.dtype))
         whole = jnp.floor(earlier)
         first = index + whole.astype(index.dtype) - (self.points // 2 - 1)
-        samples = jax.lax.dynamic_slice(self.series, (first,), (self.points,))
         inside = (first >= 0) & (first + self.points <= self.series.shape[0])
-        return jnp.where(inside, jnp.sum(samples * lagrange_weights(earlier - whole, self.points)), jnp.nan)
+        # A sum that is written out stays in registers; an array of the weights would take twenty times as long.
+        weights = lagrange_weights(earlier - whole, self.points)
+        return jnp.where(inside, sum(weight * self.series[first + j] for j, weight in enumerate(weights)), jnp.nan)
 
 
 def delayed(

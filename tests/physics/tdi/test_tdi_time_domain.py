@@ -80,7 +80,7 @@ class Spectrum:
 def test_weights_reproduce_polynomials(points):
     nodes = np.arange(1 - points // 2, points // 2 + 1) / points
     for part in (0.0, 0.3, 0.5, 1.0):
-        weights = lagrange_weights(jnp.asarray(part), points)
+        weights = np.array(lagrange_weights(jnp.asarray(part), points))
         for power in range(points):
             np.testing.assert_allclose(weights @ nodes**power, (part / points) ** power, atol=1e-14, rtol=0)
 
@@ -353,7 +353,7 @@ def test_laser_noise_needs_64_bits(light_times):
 
 @pytest.fixture(scope="module")
 def longer(light_times):
-    times = {"duration": 2e5, "step": 1.0, "start": -1e5}
+    times = {"duration": 4e5, "step": 1.0, "start": -2e5}
     return tdi.simulate_links(light_times, tdi.LISA.noise, key=jax.random.key(11), **times)
 
 
@@ -364,4 +364,4 @@ def test_spectra_of_every_family(family, light_times, longer):
         measured = Spectrum(tdi.combine_links(longer, light_times, channel, family=family), 1e-3, 0.095)
         expected = measured.smoothed(lambda f, c=channel: tdi.noise_psd(f, tdi.LISA, c, family=family))
         assert min(measured.probability(expected)) > 1e-3, channel
-        assert measured.probability(1.06 * expected)[0] < 1e-4, channel
+        assert measured.probability(1.04 * expected)[0] < 1e-4, channel
