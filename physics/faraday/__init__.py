@@ -4,6 +4,8 @@ from typing import Any
 
 from physics.faraday import simulate
 from physics.faraday.angle_statistics import angle_density, angle_error
+from physics.faraday.angles import fit_angles
+from physics.faraday.arguments import NormalPrior
 from physics.faraday.bandwidth import ChannelAverage, bandwidth_depolarization
 from physics.faraday.beam_depolarization import BeamGradient, TopHatSpread, Tribble
 from physics.faraday.bounds import RotationBound, cramer_rao
@@ -25,9 +27,9 @@ from physics.faraday.io import read_cube
 from physics.faraday.maps import RotationMap, fit_map
 from physics.faraday.opacity import SelfAbsorbedSource, SelfAbsorbedSpectrum, synchrotron_fraction
 from physics.faraday.parameters import Parameter, parameters, with_parameters
-from physics.faraday.pixel import RotationFit
 from physics.faraday.rm_tools import rm_tools_model
-from physics.faraday.rotation import NormalPrior, fit_rotation
+from physics.faraday.rotation import fit_rotation
+from physics.faraday.rotation_fit import RotationFit
 from physics.faraday.screens import BurnSlab, ExternalDispersion, InternalDispersion, Screen, ThinScreen
 
 __all__ = [
@@ -65,7 +67,11 @@ __all__ = [
     "debias",
     "degrees_0_180",
     "evpa",
+<<<<<<< HEAD
     "faraday_depth",
+=======
+    "fit_angles",
+>>>>>>> c6d152e (Fit angles on every n-pi branch, with odds, p-values and limits that warn; measure both fits)
     "fit_map",
     "fit_rotation",
     "from_degrees",

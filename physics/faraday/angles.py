@@ -1,181 +1,295 @@
-"""The likelihood of a rotation measure from angles whose zero point is uncertain: for one pixel, n channels."""
+"""Rotation measures from position angles: a straight line in lambda^2 on each n-pi branch, for any number of pixels."""
+
+import math
+from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Complex, Float
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
 
-from physics.faraday.calibration import widened
-from physics.faraday.likelihood import Likelihood, Offsets, PixelData, modulus, rotated, scaled
-from physics.numerics.fourier import fourier_sum
-from physics.numerics.special import log_i0, safe_sqrt
+from physics import units
+from physics.constants import SPEED_OF_LIGHT
+from physics.faraday import conventions
+from physics.faraday.arguments import (
+    DEFAULT_PRIOR,
+    nonnegative_number,
+    positive_number,
+    prior_of,
+    used_channels,
+    warn_beyond_carried,
+    wavelengths,
+)
+from physics.faraday.branches import Branch, Cells, Line, branch, cells, count_cells, line_of
+from physics.faraday.calibration import EvpaError, evpa_error_of
+from physics.faraday.depth import band_labels
+from physics.faraday.maxima import Prior
+from physics.faraday.rotation_fit import RotationFit
+from physics.numerics import checks
+from physics.numerics.batching import chunked_map
+from physics.types import HostArray, Real
+
+T = TypeVar("T")
+
+MAX_CELLS = 16_384
+"""Branches of the largest search: more are a matter for Q and U, whose likelihood needs none."""
+
+CHUNK_NUMBERS = 400_000
+"""Branches that one chunk of pixels holds together; they stay in the cache."""
 
 
-class AngleLikelihood(Likelihood):
-    r"""Angles with a concentration per channel, and EVPA offsets per channel and per band integrated out.
-
-    $$ \ln L = \sum_i \ln\frac{I_0(\kappa_i)}{I_0(\kappa'_i)} + \sum_b \ln\frac{I_0(|S_b|)}{I_0(\kappa'_b)}
-       + \ln I_0\Big(\Big|\sum_b \kappa'_b e^{i \arg S_b}\Big|\Big), \quad
-       S_b = \sum_{i \in b} \kappa'_i e^{2i(\chi_i - \mathrm{RM}\,x_i)} $$
-
-    with the primes of `calibration.widened`. A free amplitude is replaced by the observed one, $\kappa_i = w_i P_i^2$.
-    An amplitude f of known shape a has $\kappa_i = w_i a_i P_i f$ and adds
-    $-\tfrac12 f^2 \sum w a^2 + \ln f$, a flat prior on the complex amplitude; f is the nuisance.
-    """
+class BranchSearch(eqx.Module):
+    """What all pixels share."""
 
     points: Float[Array, " n"]
-    direction: Complex[Array, " n"]
-    """exp(2 i chi), 1 where a channel is not used."""
-    intensity: Float[Array, " n"]
-    """P."""
-    weight: Float[Array, " n"]
-    """Inverse variance across the direction of polarization."""
-    shape: Float[Array, " n"]
-    offsets: Offsets
-    free: bool = eqx.field(static=True)
-
-    @property
-    def _total(self) -> Float[Array, ""]:
-        return jnp.sum(self.weight * self.shape**2)
-
-    def _concentration(self, nuisance: Float[Array, " m"]) -> Float[Array, " n"]:
-        expected = self.intensity if self.free else self.shape * nuisance[0]
-        return self.weight * self.intensity * expected
-
-    def _combined(self, band_sums: Complex[Array, " b *k"]) -> Complex[Array, "*k"]:
-        # kappa'_b exp(i arg S_b) without a division by |S_b|, which may vanish.
-        return jnp.sum(scaled(band_sums, 1.0 / (1.0 + 4.0 * self.offsets.band_error**2 * modulus(band_sums))), axis=0)
-
-    def _from_sums(self, kappa: Float[Array, " n"], band_sums: Complex[Array, " b *k"]) -> Float[Array, "*k"]:
-        size = modulus(band_sums)
-        parts = [size, widened(size, self.offsets.band_error), modulus(self._combined(band_sums))[None]]
-        # One call for all of them: the Bessel functions and their derivatives are most of what there is to compile.
-        narrow, wide, whole = jnp.split(log_i0(jnp.concatenate(parts)), [len(size), 2 * len(size)])
-        bands = jnp.sum(narrow, axis=0) - jnp.sum(wide, axis=0) + whole[0]
-        return bands if self.free else bands + self._channel_terms(kappa)
-
-    def _channel_terms(self, kappa: Float[Array, " n"]) -> Float[Array, ""]:
-        # Depends on the amplitude only.
-        narrow, wide = log_i0(jnp.stack([kappa, widened(kappa, self.offsets.channel_error)]))
-        return jnp.sum(narrow) - jnp.sum(wide)
-
-    def _amplitude_terms(self, nuisance: Float[Array, " m"]) -> Float[Array, ""]:
-        if self.free:
-            return jnp.zeros((), self.points.dtype)
-        return -0.5 * jnp.square(nuisance[0]) * self._total + jnp.log(nuisance[0])
-
-    def _band_values(self, nuisance: Float[Array, " m"]) -> tuple[Float[Array, " n"], Complex[Array, "b n"]]:
-        kappa = self._concentration(nuisance)
-        terms = scaled(self.direction, widened(kappa, self.offsets.channel_error))
-        return kappa, scaled(jnp.broadcast_to(terms, self.offsets.membership.shape), self.offsets.membership)
-
-    def _band_sums(self, rm: Float[Array, ""], nuisance: Float[Array, " m"]) -> Complex[Array, " b"]:
-        _, values = self._band_values(nuisance)
-        return jnp.sum(jax.vmap(lambda row: rotated(row, self.points, rm))(values), axis=1)
-
-    def heights(self, depth: Float[Array, " k"]) -> Float[Array, " k"]:
-        """Return ln L on a grid; a known shape takes the amplitude that the intensities alone suggest."""
-        kappa, values = self._band_values(self.start(depth[0]))
-        return self._from_sums(kappa, fourier_sum(values, self.points, 2.0 * depth))
-
-    def start(self, rm: Float[Array, ""]) -> Float[Array, " m"]:
-        """Return the amplitude whose square fits the noise-corrected intensities, at least one standard deviation."""
-        if self.free:
-            return jnp.zeros((0,), rm.dtype)
-        used = jnp.sum(self.weight > 0).astype(self.weight.dtype)
-        total = jnp.where(self._total > 0, self._total, 1.0)
-        power = jnp.sum(self.weight * self.intensity**2) - 2.0 * used
-        return jnp.sqrt(jnp.maximum(power, 1.0) / total)[None]
-
-    def improved(self, rm: Float[Array, ""], nuisance: Float[Array, " m"]) -> Float[Array, " m"]:
-        r"""Return the next amplitude of an ascent that never lowers ln L.
-
-        Without its first two terms ln L is a cumulant generating function of f, so convex: its tangent bounds it from
-        below, and the bound is highest at $f = (g' + \sqrt{g'^2 + 4 A})/2A$ with g' the slope, $A = \sum w a^2$.
-        """
-        if self.free:
-            return nuisance
-        slope = jax.grad(lambda f: self._from_sums(self._concentration(f), self._band_sums(rm, f)))(nuisance)
-        total = jnp.where(self._total > 0, self._total, 1.0)
-        return 0.5 * (slope + jnp.sqrt(slope**2 + 4.0 * total)) / total
-
-    def value(self, rm: Float[Array, ""], nuisance: Float[Array, " m"]) -> Float[Array, ""]:
-        """Return ln L."""
-        kappa = self._concentration(nuisance)
-        return self._from_sums(kappa, self._band_sums(rm, nuisance)) + self._amplitude_terms(nuisance)
-
-    def phasor(self, rm: Float[Array, ""], nuisance: Float[Array, " m"]) -> Complex[Array, ""]:
-        """Return the sum over bands, whose modulus is the concentration of the EVPA at the pivot."""
-        return self._combined(self._band_sums(rm, nuisance))
-
-    def evpa_variance(self, rm: Float[Array, ""], nuisance: Float[Array, " m"]) -> Float[Array, ""]:
-        """Return 1/(4 kappa)."""
-        size = modulus(self.phasor(rm, nuisance))
-        return jnp.where(size > 0, 0.25 / jnp.where(size > 0, size, 1.0), jnp.inf)
-
-    def _turned(self, rm: Float[Array, ""], nuisance: Float[Array, " m"]) -> Complex[Array, " n"]:
-        # Directions relative to the fitted angle.
-        return rotated(self.direction, self.points, rm) * jnp.conj(self.phasor(rm, nuisance))
-
-    def amplitude(
-        self, rm: Float[Array, ""], nuisance: Float[Array, " m"]
-    ) -> tuple[Float[Array, ""], Float[Array, ""]]:
-        """Return the amplitude factor: the fitted one, or for a free amplitude the mean along the fitted angle."""
-        total = jnp.where(self._total > 0, self._total, 1.0)
-        error = jnp.where(self._total > 0, 1.0 / jnp.sqrt(total), jnp.inf)
-        if not self.free:
-            return nuisance[0], error
-        turned = self._turned(rm, nuisance)
-        size = modulus(turned)
-        cosine = turned.real / jnp.where(size > 0, size, 1.0)
-        return jnp.sum(self.weight * self.shape * self.intensity * cosine) / total, error
-
-    def misfit(self, rm: Float[Array, ""], nuisance: Float[Array, " m"]) -> Float[Array, ""]:
-        r"""Return $r^T C^{-1} r$ of the angle residuals, plus $\sum w (P - a f)^2$ for an amplitude of known shape.
-
-        C holds the noise and the channel offset on its diagonal and the band offset in blocks; each block is inverted
-        in closed form (Sherman-Morrison).
-        """
-        turned = self._turned(rm, nuisance)
-        residual = 0.5 * jnp.arctan2(turned.imag, turned.real)
-        precision = 4.0 * widened(self._concentration(nuisance), self.offsets.channel_error)
-        weighted = self.offsets.membership * (precision * residual)[None, :]
-        stiffness = jnp.sum(self.offsets.membership * precision[None, :], axis=1)
-        variance = self.offsets.band_error**2
-        common = jnp.square(jnp.sum(weighted, axis=1)) * variance / (1.0 + variance * stiffness)
-        angles = jnp.sum(precision * residual**2) - jnp.sum(common)
-        if self.free:
-            return angles
-        return angles + jnp.sum(self.weight * jnp.square(self.intensity - self.shape * nuisance[0]))
+    pivot: Float[Array, ""]
+    cells: Cells
+    channel_variance: Float[Array, " n"]
+    """Of the zero point of each channel [rad^2]."""
+    band_variance: Float[Array, ""]
+    """Common to the channels of each of `bands` [rad^2]."""
+    prior: Prior
+    max_rm: Float[Array, ""]
+    odds_limit: Float[Array, ""]
+    bands: tuple[tuple[int, ...], ...] = eqx.field(static=True)
+    maxima: int = eqx.field(static=True)
 
 
-def angle_likelihood(
-    points: Float[Array, " n"], data: PixelData, offsets: Offsets | None, *, free: bool
-) -> AngleLikelihood:
-    """Return the angle likelihood of Stokes parameters.
+def fit_angles(
+    lambda_squared: Real,
+    evpa: Real,
+    evpa_error: Real,
+    *,
+    max_rm: Real,
+    mask: Any = None,
+    band: Any = None,
+    zero_point_error: Any = None,
+    rm_prior: Any = DEFAULT_PRIOR,
+    maxima: int = 8,
+    odds_limit: float = 20.0,
+    chunk_size: int | None = None,
+) -> RotationFit:
+    r"""Return the rotation measure and intrinsic EVPA of the straight line through position angles.
 
-    With unequal errors of Q and U the weight is the inverse variance across the direction of polarization,
-    $w = P^2 w_Q w_U / (Q^2 w_Q + U^2 w_U)$.
+    The angles are known up to half turns. Every set of half turns that some line within `max_rm` brings nearest to it
+    is tried, the line of each is fitted by generalised least squares, and their posterior masses are compared: nothing
+    is unwrapped from one channel to the next. With errors that do not depend on the branch the mass of one is
+    $e^{-\chi^2/2}$, times the prior averaged over its line.
+
+    The errors of angles are Gaussian only if the polarization is well detected in every channel: `p_value` is
+    trustworthy above a signal-to-noise ratio of about 10. `fit_rotation` takes Q and U and has no such limit.
 
     Args:
-        points: L - L0 [m^2].
-        data: the Stokes parameters with their weights.
-        offsets: calibration errors; None for none.
-        free: whether each channel has its own amplitude.
+        lambda_squared: shape (channel,), in any order; its values must be known, not traced [m^2].
+        evpa: position angles, shape (..., channel), each up to half turns [rad].
+        evpa_error: standard deviations of the angles from noise, of a shape that broadcasts with `evpa` [rad].
+        max_rm: largest absolute rotation measure [rad/m^2]. Where no branch has its maximum within it, or one is
+            more probable still at the limit, the errors are infinite.
+        mask: booleans, True where a channel is used, broadcasts with `evpa`; elsewhere the data may be anything.
+        band: label of the band of each channel, shape (channel,); by default a new band begins where the frequency
+            steps up by more than a tenth. Only used with `zero_point_error`.
+        zero_point_error: errors of the EVPA calibration: `EvpaError`, a pair (band, channel) [rad], or None for angles
+            whose zero point is exact. The part of a band is common to its channels.
+        rm_prior: `NormalPrior`, a pair (mean, sd) [rad/m^2], or None for a flat prior.
+        maxima: how many branches are kept.
+        odds_limit: branches whose log odds against the best are below minus this, with and without the prior, are
+            dropped.
+        chunk_size: pixels at a time; by default so many that a chunk stays in the cache.
+
+    Returns:
+        `RotationFit` without an amplitude; `alias_rm` and the odds are those of the branches.
+
+    Raises:
+        UnitsError: a quantity has the wrong dimension.
+        ValueError: shapes do not match; a value in use is not finite, or not positive where it must be; angles or
+            errors look like degrees; fewer than two different wavelengths; more than 16,384 branches.
+        TypeError: `lambda_squared` is traced.
+
+    Warns:
+        UserWarning: `max_rm` is more than the channels can carry; it names the limit.
+
+    Source: derived in docs/theory/faraday.md.
     """
-    intensity = safe_sqrt(data.q**2 + data.u**2)
-    polarized = intensity > 0
-    safe = jnp.where(polarized, intensity, 1.0)
-    across = jnp.where(polarized, data.q**2 * data.weight_q + data.u**2 * data.weight_u, 1.0)
-    weight = data.weight_q * data.weight_u * safe**2 / jnp.where(across > 0, across, 1.0)
-    if offsets is None:
-        offsets = Offsets(jnp.ones((1, len(points)), points.dtype), *jnp.zeros((2,), points.dtype))
-    return AngleLikelihood(
-        points=points,
-        direction=jax.lax.complex(jnp.where(polarized, data.q / safe, 1.0), data.u / safe),
-        intensity=intensity,
-        weight=jnp.where(polarized, weight, data.weight_q),
-        shape=data.shape,
-        offsets=offsets,
-        free=free,
+    L = wavelengths(lambda_squared)
+    angle, error, used = _angles(L, evpa, evpa_error, mask)
+    limit = positive_number(max_rm, "rad/m2", "max_rm")
+    count = count_cells(L, limit)
+    if count > MAX_CELLS:
+        raise ValueError(
+            f"max_rm, lambda_squared: expected at most {MAX_CELLS} branches, got {count} for {len(L)} channels up to "
+            f"{L.max():g} m^2 (is it in Hz?) and {limit:g} rad/m^2: average channels, or take fit_rotation with "
+            "amplitude='free', which needs no branches"
+        )
+    warn_beyond_carried(limit, L)
+    errors = evpa_error_of(zero_point_error, "zero_point_error")
+    bands = _bands(band_labels(SPEED_OF_LIGHT / np.sqrt(L), band), errors)
+    dtype = angle.dtype
+    search = BranchSearch(
+        points=jnp.asarray(L - L.mean(), dtype),
+        pivot=jnp.asarray(L.mean(), dtype),
+        cells=cells(L, limit, dtype),
+        channel_variance=jnp.asarray(_channel_variance(len(L), bands, errors), dtype),
+        band_variance=jnp.asarray(errors.band**2, dtype),
+        prior=prior_of(rm_prior, dtype),
+        max_rm=jnp.asarray(limit, dtype),
+        odds_limit=jnp.asarray(nonnegative_number(odds_limit, "", "odds_limit"), dtype),
+        bands=bands,
+        maxima=checks.positive_integer(maxima, "maxima"),
+    )
+    whole = 2 ** math.floor(math.log2(max(1, CHUNK_NUMBERS // count)))
+    chunk = whole if chunk_size is None else checks.positive_integer(chunk_size, "chunk_size")
+    fit = jax.tree_util.Partial(fit_pixel_angles, search)
+    return chunked_map(fit, angle, error, used, core_ndim=1, chunk_size=chunk)
+
+
+def _angles(L: HostArray, evpa: Any, evpa_error: Any, mask: Any) -> tuple[Array, Array, Array]:
+    angle, error = units.array(evpa, "rad", "evpa"), units.array(evpa_error, "rad", "evpa_error")
+    error = error.astype(angle.dtype)
+    used = used_channels(mask)
+    shapes = {"lambda_squared": L.shape, "evpa": angle.shape, "evpa_error": error.shape, "mask": used.shape}
+    common = checks.broadcastable(shapes)
+    if angle.shape[-1:] != L.shape:
+        raise ValueError(f"evpa: expected {len(L)} channels on the last axis, got shape {angle.shape}")
+    seen_angle, seen_error = angle, error
+    if mask is not None:
+        seen_angle = jnp.where(used, jnp.broadcast_to(angle, common), 0.0)
+        seen_error = jnp.where(used, jnp.broadcast_to(error, common), 1.0)
+    checks.finite(seen_angle, "evpa")
+    checks.positive(seen_error, "evpa_error")
+    _not_degrees(seen_angle, seen_error)
+    last = (len(L),)
+    return angle, *(jnp.broadcast_to(x, jnp.broadcast_shapes(x.shape, last)) for x in (error, used))
+
+
+def _not_degrees(angle: Array, error: Array) -> None:
+    if checks.is_traced(angle, error):
+        return
+    largest, least = float(np.max(np.abs(np.asarray(angle)))), float(np.min(np.asarray(error)))
+    if largest > 2.0 * math.pi:
+        raise ValueError(f"evpa: expected radians, got {largest:g}, which looks like degrees")
+    if least > 0.5 * math.pi:
+        raise ValueError(f"evpa_error: expected radians, got at least {least:g}, which looks like degrees")
+
+
+def _bands(labels: HostArray, errors: EvpaError) -> tuple[tuple[int, ...], ...]:
+    # A band of one channel needs no block: its error is one of the channel.
+    if errors.band == 0.0:
+        return ()
+    members = (np.flatnonzero(labels == label) for label in np.unique(labels))
+    return tuple(tuple(int(k) for k in channels) for channels in members if len(channels) > 1)
+
+
+def _channel_variance(count: int, bands: tuple[tuple[int, ...], ...], errors: EvpaError) -> HostArray:
+    alone = np.ones(count, bool)
+    alone[[k for band in bands for k in band]] = False
+    return np.where(alone, errors.channel**2 + errors.band**2, errors.channel**2)
+
+
+def fit_pixel_angles(
+    search: BranchSearch, angle: Float[Array, " n"], error: Float[Array, " n"], used: Bool[Array, " n"]
+) -> RotationFit:
+    """Return the fit of one line of sight; where a channel is not used the numbers may be anything."""
+    square = math.pi**2
+    turns = jnp.where(used, angle, 0.0) / math.pi
+    variance = (jnp.square(jnp.where(used, error, 1.0)) + search.channel_variance) / square
+    line = line_of(search.points, turns - jnp.round(turns), variance, used, search.band_variance / square, search.bands)
+    every = jax.vmap(branch, in_axes=(None, 0))(line, search.cells)
+    rm, cost = _posterior(search.prior, line, every.slope, every.chi2)
+    within = jnp.where(jnp.abs(rm) <= search.max_rm, cost, jnp.inf)
+    place = lowest(within, min(search.maxima, len(cost)))
+    best = branch(line, _rows(search.cells, place[0]))
+    # What a branch whose best slope lies outside reaches at the limit itself.
+    stiffness = search.prior.precision + jnp.where(line.determined, 1.0 / (math.pi**2 * line.slope_variance), 0.0)
+    at_limit = cost + stiffness * jnp.square(jnp.maximum(jnp.abs(rm) - search.max_rm, 0.0))
+    determined = line.determined & (jnp.min(within) <= jnp.min(at_limit))
+    fit = _assemble(search, line, best, determined, jnp.sum(used))
+    aliases = _aliases(search, line, *_rows((every.slope, every.chi2), place), fit)
+    return eqx.tree_at(lambda f: (f.alias_rm, f.alias_log_odds, f.alias_log_odds_flat), fit, aliases)
+
+
+def _rows(tree: T, place: Int[Array, "*count"]) -> T:
+    return jax.tree.map(lambda column: column.at[place].get(mode="promise_in_bounds"), tree)
+
+
+def _aliases(
+    search: BranchSearch, line: Line, slope: Float[Array, " count"], chi2: Float[Array, " count"], fit: RotationFit
+) -> tuple[Array, Array, Array]:
+    rm, cost = _posterior(search.prior, line, slope, chi2)
+    cost = jnp.where(jnp.abs(rm) <= search.max_rm, cost, jnp.inf)
+    odds, flat = 0.5 * (cost[0] - cost), 0.5 * (chi2[0] - chi2)
+    first = jnp.arange(len(rm)) == 0
+    kept = jnp.isfinite(cost) & (jnp.maximum(odds, flat) >= -search.odds_limit) & fit.determined
+    return (
+        jnp.where(kept & ~first, rm, fit.rm),
+        jnp.where(first, 0.0, jnp.where(kept, odds, -jnp.inf)),
+        jnp.where(first, 0.0, jnp.where(kept, flat, -jnp.inf)),
+    )
+
+
+def _posterior(
+    prior: Prior, line: Line, slope: Float[Array, "*k"], chi2: Float[Array, "*k"]
+) -> tuple[Float[Array, "*k"], Float[Array, "*k"]]:
+    r"""Return the rotation measure of each branch, and minus twice its log posterior mass.
+
+    Prior times likelihood of a slope b of variance v is normal with the mean $(b + v\tau\mu)/(1 + v\tau)$, and its
+    integral is that of the likelihood times $\exp[-\tfrac12 \tau(b - \mu)^2/(1 + v\tau)]$ and a common factor.
+    """
+    slope = math.pi * slope
+    stiffness = jnp.where(line.determined, math.pi**2 * line.slope_variance, 0.0) * prior.precision
+    rm = slope + stiffness / (1.0 + stiffness) * (prior.mean - slope)
+    return rm, chi2 + prior.precision * jnp.square(slope - prior.mean) / (1.0 + stiffness)
+
+
+def lowest(cost: Float[Array, " k"], count: int) -> Int[Array, " count"]:
+    """Return the places of the lowest numbers, ascending.
+
+    Differences from the least are compared as whole numbers whose last bits hold the place, which is several times
+    faster than sorting; of two that agree in all but these bits, the one that comes first is taken first.
+    """
+    least = jnp.min(cost)
+    above = jax.lax.stop_gradient(cost - jnp.where(jnp.isfinite(least), least, 0.0))
+    whole = jnp.int64 if above.dtype == jnp.float64 else jnp.int32
+    bits = jax.lax.bitcast_convert_type(above + 0.0, whole)
+    last_bits = (1 << max(1, (len(cost) - 1).bit_length())) - 1
+    key = (bits & jnp.asarray(~last_bits, whole)) | jnp.arange(len(cost), dtype=whole)
+    largest = jnp.asarray(jnp.iinfo(whole).max, whole)
+    found, last = [], jnp.asarray(-1, whole)
+    for _ in range(count):
+        last = jnp.min(jnp.where(key > last, key, largest))
+        found.append(last)
+    return jnp.stack(found) & jnp.asarray(last_bits, whole)
+
+
+def _assemble(
+    search: BranchSearch, line: Line, best: Branch, determined: Bool[Array, ""], count: Int[Array, ""]
+) -> RotationFit:
+    prior, square = search.prior, math.pi**2
+    slope = math.pi * best.slope
+    alone = jnp.where(line.determined, square * line.slope_variance, 1.0)
+    rm, _ = _posterior(prior, line, best.slope, best.chi2)
+    variance = alone / (1.0 + alone * prior.precision)
+    # The angle at the centre does not depend on the slope; at zero wavelength it does.
+    lever = -(search.pivot + line.centre)
+    level = jnp.where(determined, square * line.mean_variance, 0.0) + lever**2 * variance
+    covariance = jnp.stack([variance, lever * variance, lever * variance, level]).reshape(2, 2)
+    undefined = jnp.where(jnp.eye(2, dtype=bool), jnp.inf, 0.0).astype(rm.dtype)
+    covariance = jnp.where(determined, covariance, undefined)
+    evpa0 = jnp.where(determined, conventions.wrap_angle(math.pi * best.mean + lever * rm), 0.0)
+    rm = jnp.where(determined, rm, 0.0)
+    pulled = jnp.where(determined, jnp.square(rm - slope) / alone, 0.0)
+    empty = jnp.zeros((min(search.maxima, len(search.cells.number)),), rm.dtype)
+    return RotationFit(
+        rm=rm,
+        rm_error=jnp.sqrt(covariance[0, 0]),
+        evpa0=evpa0,
+        evpa0_error=jnp.sqrt(covariance[1, 1]),
+        covariance=covariance,
+        amplitude=None,
+        amplitude_error=None,
+        chi2=best.chi2 + pulled,
+        dof=jnp.maximum(count - 2, 0).astype(rm.dtype),
+        alias_rm=empty,
+        alias_log_odds=empty,
+        alias_log_odds_flat=empty,
     )

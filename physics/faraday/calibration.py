@@ -42,15 +42,18 @@ class EvpaError:
             object.__setattr__(self, name, value)
 
 
-def evpa_error_of(x: Any) -> EvpaError:
-    """Return `x` as an `EvpaError`: None is none at all, a pair is (band, channel) [rad]."""
+def evpa_error_of(x: Any, name: str = "evpa_error") -> EvpaError:
+    """Return `x` as an `EvpaError`: None is none at all, a pair is (band, channel) [rad]; errors call it `name`."""
     if x is None:
         return EvpaError(0.0, 0.0)
     if isinstance(x, EvpaError):
         return x
     if isinstance(x, tuple | list) and len(x) == 2:
-        return EvpaError(*x)
-    raise ValueError(f"evpa_error: expected None, an EvpaError or a pair (band, channel) in radians, got {x!r}")
+        try:
+            return EvpaError(*x)
+        except ValueError as error:
+            raise type(error)(str(error).replace("evpa_error", name, 1)) from error
+    raise ValueError(f"{name}: expected None, an EvpaError or a pair (band, channel) in radians, got {x!r}")
 
 
 def widened(concentration: Float[Array, "*shape"], offset: Float[Array, "*offset"] | float) -> Float[Array, "*shape"]:

@@ -91,12 +91,51 @@ def depth_grid(lambda_squared: HostArray, max_rm: float, step: float | None = No
     return np.arange(-count - 1, count + 2) * (max_rm / count)
 
 
+def carried_rm(lambda_squared: HostArray) -> float:
+    r"""Return the largest rotation measure that the channels can carry [rad/m^2], infinite if nothing limits it.
+
+    Two things do. A channel of width $\delta L$ is half depolarized at $\sqrt3/\delta L$; it cannot be wider than the
+    distance to its neighbour, so $\delta L$ is the least distance within a band, in the band where that is largest.
+    And if all distances are multiples of one $\delta L$, every rotation measure repeats after $\pi/\delta L$ in all
+    channels: half of that can be told from its alias.
+
+    Args:
+        lambda_squared: of the channels, in any order; at least two different ones [m^2].
+
+    Source: the first is customary (Brentjens and de Bruyn 2005), the second derived in docs/theory/faraday.md.
+    """
+    L = np.unique(np.asarray(lambda_squared, float))
+    band = frequency_bands(SPEED_OF_LIGHT / np.sqrt(L))
+    distance = np.diff(L)
+    inside = np.diff(band) == 0
+    widths = [distance[inside & (band[1:] == label)].min() for label in np.unique(band[1:][inside])]
+    depolarized = math.sqrt(3.0) / float(max(widths)) if widths else math.inf
+    return min(depolarized, 0.5 * math.pi / common_spacing(L))
+
+
+def common_spacing(points: HostArray, tolerance: float = 1e-4) -> float:
+    """Return the largest distance of which all distances between the points are multiples, by Euclid's algorithm.
+
+    Args:
+        points: at least two different ones.
+        tolerance: remainders below this fraction of the whole span are rounding; the least distance returned.
+    """
+    from_first = np.sort(points) - np.min(points)
+    least = tolerance * from_first[-1]
+    common = 0.0
+    for distance in from_first:
+        rest = float(distance)
+        while rest > least:
+            common, rest = rest, abs(common - rest * round(common / rest))
+    return common
+
+
 def default_max_rm(frequency: HostArray) -> float:
     r"""Return the search range that suits the channels [rad/m^2].
 
     Within a band, neighbouring channels a distance $\delta L$ apart follow a rotation up to $\sqrt3/\delta L$. The
     range is that value for the widest $\delta L$, but never more than `SEARCH_RANGE`, which is also the answer for
-    bands of one channel each.
+    bands of one channel each, or than `carried_rm`.
 
     Args:
         frequency: of each channel [Hz].
@@ -104,4 +143,5 @@ def default_max_rm(frequency: HostArray) -> float:
     ascending = np.sort(np.asarray(frequency))
     inside = np.diff(frequency_bands(ascending)) == 0
     spacing = -np.diff((SPEED_OF_LIGHT / ascending) ** 2)[inside]
-    return min(SEARCH_RANGE, math.sqrt(3.0) / float(spacing.max())) if spacing.size else SEARCH_RANGE
+    followed = math.sqrt(3.0) / float(spacing.max()) if spacing.size else math.inf
+    return min(SEARCH_RANGE, followed, carried_rm((SPEED_OF_LIGHT / ascending) ** 2))

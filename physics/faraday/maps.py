@@ -10,14 +10,15 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from physics import units
+from physics.faraday.arguments import DEFAULT_PRIOR, nonnegative_number, positive_number
 from physics.faraday.beams import SAME_WIDTH, beam_of, described, width_ratio
 from physics.faraday.bounds import noise_part
 from physics.faraday.calibration import EvpaError, evpa_error_of
 from physics.faraday.conventions import variance_across
 from physics.faraday.cube import SkyFrame, StokesCube
 from physics.faraday.depth import band_labels, default_max_rm
-from physics.faraday.pixel import RotationFit
-from physics.faraday.rotation import DEFAULT_PRIOR, fit_rotation, nonnegative_number, positive_number
+from physics.faraday.rotation import fit_rotation
+from physics.faraday.rotation_fit import RotationFit
 from physics.numerics import checks
 from physics.types import HostArray, Real
 

@@ -1,65 +1,16 @@
 """The fit of one line of sight: write for one pixel; it is mapped over all of them."""
 
-from typing import Any, ClassVar
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Complex, Float
 
-from physics import units
 from physics.faraday import conventions
-from physics.faraday.angles import angle_likelihood
+from physics.faraday.circular import angle_likelihood
 from physics.faraday.coherent import CoherentLikelihood
 from physics.faraday.likelihood import Likelihood, Offsets, PixelData
 from physics.faraday.maxima import Maximum, Prior, local_maxima, polish
-from physics.numerics import checks
-
-
-class RotationFit(eqx.Module):
-    """Rotation measure and intrinsic EVPA of each line of sight, with what else could explain the data.
-
-    All arrays begin with the leading shape of the data. Errors are infinite, and `rm` zero, where fewer than two
-    different wavelengths are used, and where the posterior has no maximum within `max_rm` or is higher still at that
-    limit. Errors include the calibration offsets, which pixels share: differences between pixels are better known.
-    """
-
-    rm: Float[Array, "*pixel"]
-    """Rotation measure at the highest posterior mass."""
-    rm_error: Float[Array, "*pixel"]
-    evpa0: Float[Array, "*pixel"]
-    """EVPA at zero wavelength, in (-pi/2, pi/2]."""
-    evpa0_error: Float[Array, "*pixel"]
-    covariance: Float[Array, "*pixel 2 2"]
-    """Of (rm, evpa0)."""
-    amplitude: Float[Array, "*pixel"]
-    """Of q and u, or the factor of the given amplitude; for free amplitudes the weighted mean along the model."""
-    amplitude_error: Float[Array, "*pixel"]
-    chi2: Float[Array, "*pixel"]
-    """Misfit of Q and U at the maximum, or of the angles if the amplitude is free."""
-    dof: Float[Array, "*pixel"]
-    alias_rm: Float[Array, "*pixel maximum"]
-    """Rotation measures of all maxima kept, by descending posterior mass; the first is `rm`."""
-    alias_log_odds: Float[Array, "*pixel maximum"]
-    """Log posterior mass relative to the first; -inf marks an empty place, whose `alias_rm` repeats the first."""
-    alias_log_odds_flat: Float[Array, "*pixel maximum"]
-    """The same without the prior; above zero where the prior has decided for the first."""
-
-    units: ClassVar[dict[str, str]] = {
-        "rm": "rad/m2",
-        "rm_error": "rad/m2",
-        "evpa0": "rad",
-        "evpa0_error": "rad",
-        "chi2": "",
-        "dof": "",
-        "alias_rm": "rad/m2",
-        "alias_log_odds": "",
-        "alias_log_odds_flat": "",
-    }
-
-    def to_quantity(self, name: str) -> Any:
-        """Return one of the fields listed in `units` as an astropy `Quantity`."""
-        return units.quantity(getattr(self, checks.one_of(name, list(self.units), "name")), self.units[name])
+from physics.faraday.rotation_fit import RotationFit
 
 
 class Search(eqx.Module):

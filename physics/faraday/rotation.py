@@ -1,6 +1,5 @@
 """Rotation measures from Q and U: the likelihood searched on a grid of rotation measures, for any number of pixels."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -8,54 +7,28 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from physics import units
 from physics.constants import SPEED_OF_LIGHT
+from physics.faraday.arguments import (
+    DEFAULT_PRIOR,
+    nonnegative_number,
+    positive_number,
+    prior_of,
+    used_channels,
+    warn_beyond_carried,
+    wavelengths,
+)
 from physics.faraday.calibration import EvpaError, evpa_error_of
 from physics.faraday.conventions import in_one_unit
 from physics.faraday.depth import band_labels, depth_grid
 from physics.faraday.likelihood import Offsets
-from physics.faraday.maxima import Prior
-from physics.faraday.pixel import RotationFit, Search, fit_pixel
+from physics.faraday.pixel import Search, fit_pixel
+from physics.faraday.rotation_fit import RotationFit
 from physics.numerics import checks
 from physics.numerics.batching import chunked_map
 from physics.types import HostArray, Real
 
 CHUNK_NUMBERS = 4_000_000
 """Numbers that the grids of one chunk of pixels hold together."""
-
-
-def positive_number(x: Any, unit: str, name: str) -> float:
-    """Return `x` in `unit` as a float; `ValueError` unless it is one finite number above zero."""
-    return float(checks.positive(np.asarray(units.number(x, unit, name)), name))
-
-
-def nonnegative_number(x: Any, unit: str, name: str) -> float:
-    """Return `x` in `unit` as a float; `ValueError` unless it is one finite number of at least zero."""
-    return float(checks.nonnegative(np.asarray(units.number(x, unit, name)), name))
-
-
-@dataclass(frozen=True)
-class NormalPrior:
-    """A normal prior of the rotation measure, in the observed frame.
-
-    Args:
-        mean: [rad/m^2].
-        sd: standard deviation, positive [rad/m^2].
-
-    Raises:
-        UnitsError: a quantity is not a rotation measure.
-        ValueError: a value is not one finite number, or `sd` is not above zero.
-    """
-
-    mean: Real = 0.0
-    sd: Real = 5000.0
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "mean", units.number(self.mean, "rad/m2", "rm_prior.mean"))
-        object.__setattr__(self, "sd", positive_number(self.sd, "rad/m2", "rm_prior.sd"))
-
-
-DEFAULT_PRIOR = NormalPrior()
 
 
 def fit_rotation(
@@ -108,13 +81,17 @@ def fit_rotation(
             amplitude; fewer than two different wavelengths; a grid of more than ten million points.
         TypeError: `lambda_squared` is traced.
 
+    Warns:
+        UserWarning: `max_rm` is more than the channels can carry; it names the limit.
+
     Source: derived in docs/theory/faraday.md; the profile likelihood is the power of Faraday synthesis (Burn 1966;
         Brentjens and de Bruyn 2005).
     """
-    L = _wavelengths(lambda_squared)
+    L = wavelengths(lambda_squared)
     q, u, weight_q, weight_u, shape = _stokes(L, q, u, sigma, mask, amplitude)
     limit = positive_number(max_rm, "rad/m2", "max_rm")
     grid = depth_grid(L, limit, None if step is None else positive_number(step, "rad/m2", "step"))
+    warn_beyond_carried(limit, L)
     labels = band_labels(SPEED_OF_LIGHT / np.sqrt(L), band)
     errors = evpa_error_of(evpa_error)
     setup = Search(
@@ -122,7 +99,7 @@ def fit_rotation(
         pivot=jnp.asarray(L.mean(), q.dtype),
         depth=jnp.asarray(grid, q.dtype),
         offsets=_offsets(labels, errors, q.dtype),
-        prior=_prior(rm_prior, q.dtype),
+        prior=prior_of(rm_prior, q.dtype),
         odds_limit=jnp.asarray(nonnegative_number(odds_limit, "", "odds_limit"), q.dtype),
         free=isinstance(amplitude, str) and amplitude == "free",
         equal_errors=not isinstance(sigma, tuple),
@@ -135,21 +112,6 @@ def fit_rotation(
     return chunked_map(fit, q, u, weight_q, weight_u, shape, core_ndim=1, chunk_size=chunk)
 
 
-def _wavelengths(x: Any) -> HostArray:
-    if checks.is_traced(x):
-        raise TypeError("lambda_squared: expected known values, which set the grid, got a traced array; close over it")
-    # Stays on the host: the grid is made from it, and inside a trace a device array would be traced.
-    plain = _host(units.value(x, "m2", "lambda_squared"), "lambda_squared")
-    if plain.dtype.kind not in "fiu":
-        raise ValueError(f"lambda_squared: expected real numbers in m2, got an array of {plain.dtype}")
-    L = checks.positive(plain.astype(np.float64), "lambda_squared")
-    if L.ndim != 1 or np.ptp(L) == 0:
-        raise ValueError(
-            f"lambda_squared: expected one axis with at least two different values, got {L} of shape {L.shape}"
-        )
-    return L
-
-
 def _stokes(L: HostArray, q: Any, u: Any, sigma: Any, mask: Any, amplitude: Any) -> tuple[Array, ...]:
     pair = sigma if isinstance(sigma, tuple) else (sigma, sigma)
     names = ("sigma_q", "sigma_u") if isinstance(sigma, tuple) else ("sigma", "sigma")
@@ -158,7 +120,7 @@ def _stokes(L: HostArray, q: Any, u: Any, sigma: Any, mask: Any, amplitude: Any)
     plain = in_one_unit({"q": q, "u": u, **dict(zip(names, pair, strict=True))})
     q, u, sigmas = plain["q"], plain["u"], [plain[name] for name in names]
     dtype = jnp.promote_types(q.dtype, u.dtype)
-    used = _mask(mask)
+    used = used_channels(mask)
     shape = _amplitude_shape(amplitude)
     named = {"q": q, "u": u, names[0]: sigmas[0], names[1]: sigmas[1], "mask": used, "amplitude": shape}
     common = checks.broadcastable({"lambda_squared": L.shape, **{n: x.shape for n, x in named.items()}})
@@ -178,22 +140,6 @@ def _weight(sigma: Array, used: Array, name: str) -> Array:
     return jnp.where(used, 1.0 / jnp.square(sigma), 0.0)
 
 
-def _host(x: Any, name: str) -> HostArray:
-    try:
-        return np.asarray(x)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name}: expected an array, got {x!r}") from error
-
-
-def _mask(mask: Any) -> Array:
-    if mask is None:
-        return jnp.asarray(True)
-    mask = mask if checks.is_traced(mask) else _host(mask, "mask")
-    if mask.dtype != bool:
-        raise ValueError(f"mask: expected booleans, got an array of {mask.dtype}")
-    return jnp.asarray(mask)
-
-
 def _amplitude_shape(amplitude: Any) -> Array:
     if isinstance(amplitude, str):
         checks.one_of(amplitude, ("constant", "free"), "amplitude")
@@ -208,13 +154,3 @@ def _offsets(labels: HostArray, errors: EvpaError, dtype: Any) -> Offsets | None
     if errors.band == 0.0:
         membership = np.ones((1, len(labels)))
     return Offsets(jnp.asarray(membership, dtype), jnp.asarray(errors.band, dtype), jnp.asarray(errors.channel, dtype))
-
-
-def _prior(prior: Any, dtype: Any) -> Prior:
-    if prior is None:
-        return Prior(jnp.zeros((), dtype), jnp.zeros((), dtype))
-    if isinstance(prior, tuple | list) and len(prior) == 2:
-        prior = NormalPrior(*prior)
-    if not isinstance(prior, NormalPrior):
-        raise ValueError(f"rm_prior: expected None, a NormalPrior or a pair (mean, sd) in rad/m^2, got {prior!r}")
-    return Prior(jnp.asarray(prior.mean, dtype), jnp.asarray(prior.sd**-2, dtype))

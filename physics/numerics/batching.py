@@ -60,23 +60,26 @@ def chunked_map(
         chunk = math.ceil(chunk / many) * many
     padded = math.ceil(total / max(chunk, 1)) * chunk if total else 0
     if total == 0 or padded == chunk:
-        result = _together(function, [sharding.split(_pad(x, padded), devices=devices) for x in flat])
-    else:
-        pieces = [_pad(x, padded).reshape(padded // chunk, chunk, *x.shape[1:]) for x in flat]
-        pieces = [sharding.split(x, axis=1, devices=devices) for x in pieces]
-        result = _in_turn(function, pieces)
-        result = jax.tree.map(lambda leaf: leaf.reshape(padded, *leaf.shape[2:]), result)
+        return _together(function, [sharding.split(_pad(x, padded), devices=devices) for x in flat], batch)
+    pieces = [_pad(x, padded).reshape(padded // chunk, chunk, *x.shape[1:]) for x in flat]
+    return _in_turn(function, [sharding.split(x, axis=1, devices=devices) for x in pieces], batch)
+
+
+@eqx.filter_jit
+def _together(function: Callable[..., PyTree], arrays: list[Array], batch: tuple[int, ...]) -> PyTree:
+    return _unflatten(jax.vmap(function)(*arrays), batch)
+
+
+@eqx.filter_jit
+def _in_turn(function: Callable[..., PyTree], pieces: list[Array], batch: tuple[int, ...]) -> PyTree:
+    result = jax.lax.map(lambda piece: jax.vmap(function)(*piece), pieces)
+    return _unflatten(jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), result), batch)
+
+
+def _unflatten(result: PyTree, batch: tuple[int, ...]) -> PyTree:
+    # Within the compiled map, where it copies nothing.
+    total = math.prod(batch)
     return jax.tree.map(lambda leaf: leaf[:total].reshape(*batch, *leaf.shape[1:]), result)
-
-
-@eqx.filter_jit
-def _together(function: Callable[..., PyTree], arrays: list[Array]) -> PyTree:
-    return jax.vmap(function)(*arrays)
-
-
-@eqx.filter_jit
-def _in_turn(function: Callable[..., PyTree], pieces: list[Array]) -> PyTree:
-    return jax.lax.map(lambda piece: jax.vmap(function)(*piece), pieces)
 
 
 def _batch_shape(arrays: Sequence[Array], cores: Sequence[int]) -> tuple[int, ...]:

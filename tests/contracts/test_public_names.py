@@ -53,6 +53,7 @@ PROMISED = {
         "Spectrum",
         "StokesCube",
         "ThinScreen",
+<<<<<<< HEAD
         "TopHatSpread",
         "Tribble",
         "angle_density",
@@ -61,6 +62,9 @@ PROMISED = {
         "circular_from_stokes",
         "debias",
         "faraday_depth",
+=======
+        "fit_angles",
+>>>>>>> c6d152e (Fit angles on every n-pi branch, with odds, p-values and limits that warn; measure both fits)
         "fit_map",
         "fit_rotation",
         "from_degrees",
@@ -132,6 +136,7 @@ def test_tdi_functions_share_their_leading_arguments(function):
 @pytest.mark.parametrize(
     ("package", "function", "keyword_only"),
     [
+        ("physics.faraday", "fit_angles", {"max_rm", "mask", "band", "zero_point_error", "rm_prior"}),
         ("physics.faraday", "fit_rotation", {"max_rm", "mask", "band", "amplitude", "evpa_error", "rm_prior"}),
         ("physics.tdi", "simulate_links", {"duration", "step", "key", "laser"}),
         ("neuro.data", "lorenz", {"key"}),

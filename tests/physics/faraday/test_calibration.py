@@ -9,8 +9,8 @@ from scipy.special import i0e
 
 from physics.errors import UnitsError
 from physics.faraday import EvpaError
-from physics.faraday.angles import angle_likelihood
 from physics.faraday.calibration import evpa_error_of, widened
+from physics.faraday.circular import angle_likelihood
 from physics.faraday.likelihood import Offsets, PixelData
 from physics.numerics.special import bessel_ratio
 
