@@ -67,11 +67,8 @@ __all__ = [
     "debias",
     "degrees_0_180",
     "evpa",
-<<<<<<< HEAD
     "faraday_depth",
-=======
     "fit_angles",
->>>>>>> c6d152e (Fit angles on every n-pi branch, with odds, p-values and limits that warn; measure both fits)
     "fit_map",
     "fit_rotation",
     "from_degrees",

@@ -158,8 +158,8 @@ def _angles(L: HostArray, evpa: Any, evpa_error: Any, mask: Any) -> tuple[Array,
     checks.finite(seen_angle, "evpa")
     checks.positive(seen_error, "evpa_error")
     _not_degrees(seen_angle, seen_error)
-    last = (len(L),)
-    return angle, *(jnp.broadcast_to(x, jnp.broadcast_shapes(x.shape, last)) for x in (error, used))
+    error, used = (jnp.broadcast_to(x, jnp.broadcast_shapes(x.shape, L.shape)) for x in (error, used))
+    return angle, error, used
 
 
 def _not_degrees(angle: Array, error: Array) -> None:

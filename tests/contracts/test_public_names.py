@@ -53,7 +53,6 @@ PROMISED = {
         "Spectrum",
         "StokesCube",
         "ThinScreen",
-<<<<<<< HEAD
         "TopHatSpread",
         "Tribble",
         "angle_density",
@@ -62,9 +61,7 @@ PROMISED = {
         "circular_from_stokes",
         "debias",
         "faraday_depth",
-=======
         "fit_angles",
->>>>>>> c6d152e (Fit angles on every n-pi branch, with odds, p-values and limits that warn; measure both fits)
         "fit_map",
         "fit_rotation",
         "from_degrees",
