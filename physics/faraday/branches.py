@@ -78,9 +78,9 @@ def cells(points: HostArray, max_rm: float, dtype: np.dtype) -> Cells:
             rows += [(one[i], one[j], m, reach, lever, True) for m in range(math.floor(2.0 * reach) + 1)]
     nothing = 0.0 * one[0]
     rows += [(nothing, nothing, 0.0, 0.0, nothing, False)] * (-len(rows) % ROW)
-    upper, lower, number, reach, lever, crossing = (np.array(column) for column in zip(*rows, strict=True))
-    upper, lower, number, reach, lever = (jnp.asarray(x, dtype) for x in (upper, lower, number, reach, lever))
-    return Cells(upper, lower, number, reach, lever, jnp.asarray(crossing))
+    upper, lower, number, reach, lever, crossing = (jnp.asarray(np.array(column)) for column in zip(*rows, strict=True))
+    upper, lower, number, reach, lever = (x.astype(dtype) for x in (upper, lower, number, reach, lever))
+    return Cells(upper, lower, number, reach, lever, crossing)
 
 
 Values = Sequence[Float[Array, ""]]
