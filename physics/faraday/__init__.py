@@ -10,6 +10,7 @@ from physics.faraday.bandwidth import ChannelAverage, bandwidth_depolarization
 from physics.faraday.beam_depolarization import BeamGradient, TopHatSpread, Tribble
 from physics.faraday.bounds import RotationBound, cramer_rao
 from physics.faraday.calibration import EvpaError
+from physics.faraday.clean import CleanedSpectrum, rm_clean
 from physics.faraday.components import Components, Foreground, PowerLaw, RandomForeground, Spectrum
 from physics.faraday.conventions import (
     degrees_0_180,
@@ -23,27 +24,40 @@ from physics.faraday.conventions import (
 from physics.faraday.correlations import CircularCorrelations, Stokes, circular_from_stokes, stokes_from_circular
 from physics.faraday.cube import SkyFrame, StokesCube
 from physics.faraday.debias import debias, polarization_sigma
+from physics.faraday.faraday_spectrum import FaradaySpectrum
+from physics.faraday.intensity import IntensityModel, fit_intensity
 from physics.faraday.io import read_cube
+from physics.faraday.io_depth import write_faraday_cube, write_peak_maps
+from physics.faraday.io_rmtable import read_rmtable, rmtable_row, write_rmtable
+from physics.faraday.io_spectra import read_polspectra, read_spectrum, write_polspectra, write_spectrum
 from physics.faraday.maps import RotationMap, fit_map
 from physics.faraday.opacity import SelfAbsorbedSource, SelfAbsorbedSpectrum, synchrotron_fraction
 from physics.faraday.parameters import Parameter, parameters, with_parameters
+from physics.faraday.peaks import FaradayPeaks, false_alarm_probability, find_peaks, synthesis_peaks
+from physics.faraday.polarization_spectrum import PolarizationSpectrum
 from physics.faraday.rm_tools import rm_tools_model
 from physics.faraday.rotation import fit_rotation
 from physics.faraday.rotation_fit import RotationFit
 from physics.faraday.screens import BurnSlab, ExternalDispersion, InternalDispersion, Screen, ThinScreen
+from physics.faraday.synthesis import depth_axis, rm_synthesis
 
 __all__ = [
     "BeamGradient",
     "BurnSlab",
     "ChannelAverage",
     "CircularCorrelations",
+    "CleanedSpectrum",
     "Components",
     "EvpaError",
     "ExternalDispersion",
+    "FaradayPeaks",
+    "FaradaySpectrum",
     "Foreground",
+    "IntensityModel",
     "InternalDispersion",
     "NormalPrior",
     "Parameter",
+    "PolarizationSpectrum",
     "PowerLaw",
     "RandomForeground",
     "RotationBound",
@@ -66,9 +80,13 @@ __all__ = [
     "cramer_rao",
     "debias",
     "degrees_0_180",
+    "depth_axis",
     "evpa",
+    "false_alarm_probability",
     "faraday_depth",
+    "find_peaks",
     "fit_angles",
+    "fit_intensity",
     "fit_map",
     "fit_rotation",
     "from_degrees",
@@ -78,12 +96,24 @@ __all__ = [
     "plot_rotation",
     "polarization_sigma",
     "read_cube",
+    "read_polspectra",
+    "read_rmtable",
+    "read_spectrum",
+    "rm_clean",
+    "rm_synthesis",
     "rm_tools_model",
+    "rmtable_row",
     "simulate",
     "stokes_from_circular",
     "synchrotron_fraction",
+    "synthesis_peaks",
     "with_parameters",
     "wrap_angle",
+    "write_faraday_cube",
+    "write_peak_maps",
+    "write_polspectra",
+    "write_rmtable",
+    "write_spectrum",
 ]
 
 

@@ -145,3 +145,16 @@ def default_max_rm(frequency: HostArray) -> float:
     spacing = -np.diff((SPEED_OF_LIGHT / ascending) ** 2)[inside]
     followed = math.sqrt(3.0) / float(spacing.max()) if spacing.size else math.inf
     return min(SEARCH_RANGE, followed, carried_rm((SPEED_OF_LIGHT / ascending) ** 2))
+
+
+def channel_widths(lambda_squared: HostArray) -> HostArray:
+    """Return the width of each channel [m^2]: the distance to its nearest neighbour, so that gaps do not count.
+
+    Args:
+        lambda_squared: of the channels, in any order [m^2].
+    """
+    order = np.argsort(lambda_squared)
+    gaps = np.diff(np.asarray(lambda_squared)[order])
+    width = np.empty(len(order))
+    width[order] = np.minimum(np.append(gaps, np.inf), np.append(np.inf, gaps))
+    return width

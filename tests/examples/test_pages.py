@@ -42,3 +42,13 @@ def test_own_spikes(tmp_path):
     # Spikes without any structure: nothing to predict but the mean.
     assert -0.2 < bits < 0.05
     assert (tmp_path / "model.eqx").exists()
+
+
+@pytest.mark.slow
+def test_from_rm_tools(tmp_path):
+    nu = np.linspace(1.0e9, 2.0e9, 60)
+    p = 0.2 * np.exp(2j * (0.5 + 40.0 * (299792458.0 / nu) ** 2))
+    rows = np.stack([nu, np.ones(60) + 0.001 * np.sin(np.arange(60)), p.real, p.imag, *np.full((3, 60), 0.01)], axis=1)
+    np.savetxt(tmp_path / "source.dat", rows)
+    depth = float(run(shown("docs/how-to/from-rm-tools.md"), tmp_path).split("]")[0].strip("["))
+    assert abs(depth - 40.0) < 1.0
