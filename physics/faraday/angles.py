@@ -202,7 +202,7 @@ def fit_pixel_angles(
     # What a branch whose best slope lies outside reaches at the limit itself.
     stiffness = search.prior.precision + jnp.where(line.determined, 1.0 / (math.pi**2 * line.slope_variance), 0.0)
     at_limit = cost + stiffness * jnp.square(jnp.maximum(jnp.abs(rm) - search.max_rm, 0.0))
-    determined = line.determined & (jnp.min(within) <= jnp.min(at_limit))
+    determined = line.determined & (least(within) <= least(at_limit))
     fit = _assemble(search, line, best, determined, jnp.sum(used))
     aliases = _aliases(search, line, *_rows((every.slope, every.chi2), place), fit)
     return eqx.tree_at(lambda f: (f.alias_rm, f.alias_log_odds, f.alias_log_odds_flat), fit, aliases)
@@ -241,24 +241,32 @@ def _posterior(
     return rm, chi2 + prior.precision * jnp.square(slope - prior.mean) / (1.0 + stiffness)
 
 
+def _whole(x: Float[Array, "*k"]) -> Int[Array, "*k"]:
+    # The bits of numbers from zero up have their order, and whole numbers are compared many at a time.
+    return jax.lax.bitcast_convert_type(jnp.maximum(x, 0.0), jnp.int64 if x.dtype == jnp.float64 else jnp.int32)
+
+
+def least(cost: Float[Array, " k"]) -> Float[Array, ""]:
+    """Return the lowest of numbers that are not negative."""
+    return jax.lax.bitcast_convert_type(jnp.min(_whole(jax.lax.stop_gradient(cost))), cost.dtype)
+
+
 def lowest(cost: Float[Array, " k"], count: int) -> Int[Array, " count"]:
-    """Return the places of the lowest numbers, ascending.
+    """Return the places of the lowest of numbers that are not negative, ascending.
 
     Differences from the least are compared as whole numbers whose last bits hold the place, which is several times
     faster than sorting; of two that agree in all but these bits, the one that comes first is taken first.
     """
-    least = jnp.min(cost)
-    above = jax.lax.stop_gradient(cost - jnp.where(jnp.isfinite(least), least, 0.0))
-    whole = jnp.int64 if above.dtype == jnp.float64 else jnp.int32
-    bits = jax.lax.bitcast_convert_type(above + 0.0, whole)
+    first = least(cost)
+    key = _whole(jax.lax.stop_gradient(cost) - jnp.where(jnp.isfinite(first), first, 0.0))
     last_bits = (1 << max(1, (len(cost) - 1).bit_length())) - 1
-    key = (bits & jnp.asarray(~last_bits, whole)) | jnp.arange(len(cost), dtype=whole)
-    largest = jnp.asarray(jnp.iinfo(whole).max, whole)
-    found, last = [], jnp.asarray(-1, whole)
+    key = (key & jnp.asarray(~last_bits, key.dtype)) | jnp.arange(len(cost), dtype=key.dtype)
+    largest = jnp.asarray(jnp.iinfo(key.dtype).max, key.dtype)
+    found, last = [], jnp.asarray(-1, key.dtype)
     for _ in range(count):
         last = jnp.min(jnp.where(key > last, key, largest))
         found.append(last)
-    return jnp.stack(found) & jnp.asarray(last_bits, whole)
+    return jnp.stack(found) & jnp.asarray(last_bits, key.dtype)
 
 
 def _assemble(
