@@ -40,8 +40,8 @@ class Cells(eqx.Module):
 
     upper: Float[Array, "cell n"]
     """1 for the channel whose boundary is below the cell: the one of larger x at a crossing."""
-    lower: Float[Array, "cell n"]
-    """1 for the channel whose boundary is above the cell at a crossing."""
+    pair: Float[Array, "cell n"]
+    """`upper`, and -1 for the channel whose boundary is above the cell at a crossing."""
     number: Float[Array, " cell"]
     """Which of the crossings of these two channels within the strip, counted from the edge at -max_rm."""
     reach: Float[Array, " cell"]
@@ -67,20 +67,18 @@ def cells(points: HostArray, max_rm: float, dtype: np.dtype) -> Cells:
         dtype: of the arrays.
     """
     one = np.eye(len(points))
-    rows = [
-        (one[i], 0.0 * one[i], 0.0, 0.0, -max_rm * (points - points[i]) / math.pi, False) for i in range(len(points))
-    ]
+    rows = [(one[i], one[i], 0.0, 0.0, -max_rm * (points - points[i]) / math.pi, False) for i in range(len(points))]
     for i in range(len(points)):
         for j in np.flatnonzero(points < points[i]):
             distance = points[i] - points[j]
             reach = max_rm * distance / math.pi
             lever = (points - points[i]) / distance
-            rows += [(one[i], one[j], m, reach, lever, True) for m in range(math.floor(2.0 * reach) + 1)]
+            rows += [(one[i], one[i] - one[j], m, reach, lever, True) for m in range(math.floor(2.0 * reach) + 1)]
     nothing = 0.0 * one[0]
     rows += [(nothing, nothing, 0.0, 0.0, nothing, False)] * (-len(rows) % ROW)
-    upper, lower, number, reach, lever, crossing = (jnp.asarray(np.array(column)) for column in zip(*rows, strict=True))
-    upper, lower, number, reach, lever = (x.astype(dtype) for x in (upper, lower, number, reach, lever))
-    return Cells(upper, lower, number, reach, lever, crossing)
+    upper, pair, number, reach, lever, crossing = (jnp.asarray(np.array(column)) for column in zip(*rows, strict=True))
+    upper, pair, number, reach, lever = (x.astype(dtype) for x in (upper, pair, number, reach, lever))
+    return Cells(upper, pair, number, reach, lever, crossing)
 
 
 Values = Sequence[Float[Array, ""]]
@@ -96,6 +94,8 @@ class Line(eqx.Module):
 
     angle: list[Float[Array, ""]]
     """[half turns]."""
+    seen: list[Float[Array, ""]]
+    """1 where a channel is used."""
     precision: list[Float[Array, ""]]
     """D [half turns^-2]; zero where a channel is not used."""
     from_mean: list[Float[Array, ""]]
@@ -173,6 +173,7 @@ def line_of(
     safe_spread = jnp.where(determined, spread, 1.0)
     return Line(
         angle=list(jnp.where(used, angle, 0.0)),
+        seen=list(used.astype(angle.dtype)),
         precision=precision,
         from_mean=from_mean,
         mean_of=mean_of,
@@ -212,16 +213,17 @@ def branch(line: Line, cell: Cells) -> Branch:
 
 def _whole_numbers(line: Line, cell: Cells) -> tuple[list[Array], Bool[Array, ""]]:
     # The half turns that bring each angle next to a line just inside the cell.
-    count = len(line.angle)
-    upper, lower, lever = (list(x) for x in (cell.upper, cell.lower, cell.lever))
+    upper, pair, lever = (list(x) for x in (cell.upper, cell.pair, cell.lever))
     golden = 0.5 * (math.sqrt(5.0) - 1.0)
     place = [jax.lax.stop_gradient(a) + SHIFT * (k * golden % 1.0) for k, a in enumerate(line.angle)]
-    start = dot(upper, place)
-    difference = start - dot(lower, place)
+    start, difference = dot(upper, place), dot(pair, place)
     turns = difference + jnp.ceil(-cell.reach - difference) + cell.number
     along = jnp.where(cell.crossing, turns, 1.0)
-    inward = [INSIDE * (u - v) for u, v in zip(upper, lower, strict=True)]
-    numbers = [jnp.round(start - place[k] + 0.5 + along * lever[k] + inward[k]) for k in range(count)]
-    known = dot(upper, line.precision) > 0
-    both = (turns <= cell.reach) & (dot(lower, line.precision) > 0)
-    return numbers, known & (both | ~cell.crossing)
+    # Half a turn decides; the two boundaries of the cell are passed on its own side.
+    numbers = [
+        jnp.round((start - angle) + along * reach + (INSIDE * side + 0.5))
+        for angle, reach, side in zip(place, lever, pair, strict=True)
+    ]
+    seen = dot([jnp.abs(side) for side in pair], line.seen)
+    met = jnp.where(cell.crossing, (turns <= cell.reach) & (seen > 1.5), seen > 0.5)
+    return numbers, met

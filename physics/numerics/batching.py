@@ -3,6 +3,7 @@
 Write the function for one frequency, pixel or trial; the batch is added here.
 """
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -52,7 +53,6 @@ def chunked_map(
     positive_integer(chunk_size, "chunk_size")
     cores = [core_ndim] * len(arrays) if isinstance(core_ndim, int) else list(core_ndim)
     batch = _batch_shape(arrays, cores)
-    flat = [_flatten(x, batch, core) for x, core in zip(arrays, cores, strict=True)]
     total = math.prod(batch)
     many = len(sharding.local_devices(devices))
     chunk = min(total, chunk_size)
@@ -60,8 +60,9 @@ def chunked_map(
         chunk = math.ceil(chunk / many) * many
     padded = math.ceil(total / max(chunk, 1)) * chunk if total else 0
     if total == 0 or padded == chunk:
-        return _together(function, [sharding.split(_pad(x, padded), devices=devices) for x in flat], batch)
-    pieces = [_pad(x, padded).reshape(padded // chunk, chunk, *x.shape[1:]) for x in flat]
+        flat = [_chunks(x, batch, core, (padded,)) for x, core in zip(arrays, cores, strict=True)]
+        return _together(function, [sharding.split(x, devices=devices) for x in flat], batch)
+    pieces = [_chunks(x, batch, core, (padded // chunk, chunk)) for x, core in zip(arrays, cores, strict=True)]
     return _in_turn(function, [sharding.split(x, axis=1, devices=devices) for x in pieces], batch)
 
 
@@ -93,15 +94,15 @@ def _batch_shape(arrays: Sequence[Array], cores: Sequence[int]) -> tuple[int, ..
     )
 
 
-def _flatten(x: Array, batch: tuple[int, ...], core: int) -> Array:
-    x = jnp.asarray(x)
+@functools.partial(jax.jit, static_argnums=(1, 2, 3))
+def _chunks(x: Array, batch: tuple[int, ...], core: int, shape: tuple[int, ...]) -> Array:
+    # The batch flattened, filled up with copies of the last element, and divided; compiled, so that it copies once.
     core_shape = x.shape[x.ndim - core :]
-    return jnp.broadcast_to(x, (*batch, *core_shape)).reshape(math.prod(batch), *core_shape)
-
-
-def _pad(x: Array, length: int) -> Array:
-    extra = length - x.shape[0]
-    return x if extra <= 0 else jnp.concatenate([x, jnp.broadcast_to(x[-1:], (extra, *x.shape[1:]))])
+    flat = jnp.broadcast_to(x, (*batch, *core_shape)).reshape(math.prod(batch), *core_shape)
+    extra = math.prod(shape) - flat.shape[0]
+    if extra > 0:
+        flat = jnp.concatenate([flat, jnp.broadcast_to(flat[-1:], (extra, *core_shape))])
+    return flat.reshape(*shape, *core_shape)
 
 
 def batches(length: int, size: int, order: Any = None) -> list[tuple[np.ndarray, np.ndarray]]:
