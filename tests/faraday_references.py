@@ -5,12 +5,21 @@ import json
 from dataclasses import dataclass
 
 import numpy as np
+import pytest
 
 from physics import faraday
 from physics.constants import SPEED_OF_LIGHT
 
 FLAGGED = "d5_two_thin_flagged"
 NO_INTENSITY = ["d1_thin_vlbi_x_u", "d3_external_dispersion", "d4_burn_slab", FLAGGED]
+
+# Each has its own shape, so each is compiled anew.
+TWO_FAST = [
+    NO_INTENSITY[0],
+    pytest.param(NO_INTENSITY[1], marks=pytest.mark.slow),
+    pytest.param(NO_INTENSITY[2], marks=pytest.mark.slow),
+    FLAGGED,
+]
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from faraday_references import FLAGGED, NO_INTENSITY, reference_spectrum, synthesis_of
+from faraday_references import FLAGGED, TWO_FAST, reference_spectrum, synthesis_of
 
 from physics import faraday
 
@@ -25,7 +25,7 @@ def peaks(fdf):
     return faraday.find_peaks(fdf)
 
 
-@pytest.mark.parametrize("name", NO_INTENSITY)
+@pytest.mark.parametrize("name", TWO_FAST)
 def test_peaks_of_the_established_package(reference, name):
     """It takes the vertex of a parabola through three points, here the maximum is exact: within 1e-3 of a width."""
     told = reference_spectrum(reference, name).summary

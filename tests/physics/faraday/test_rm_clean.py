@@ -4,7 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from faraday_references import NO_INTENSITY, reference_spectrum, synthesis_of
+from faraday_references import TWO_FAST, reference_spectrum, synthesis_of
 
 from physics import faraday
 
@@ -38,7 +38,7 @@ def plain_clean(value, rmsf, threshold, gain, iterations):
     return components, residual, count
 
 
-@pytest.mark.parametrize("name", NO_INTENSITY)
+@pytest.mark.parametrize("name", TWO_FAST)
 def test_components_and_restored_spectrum_of_the_established_package(reference, name):
     ref = reference_spectrum(reference, name)
     fdf = synthesis_of(reference, name)
