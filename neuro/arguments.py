@@ -1,5 +1,6 @@
 """What users pass, as plain numbers and host arrays: every bad input is an error that names the argument."""
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,9 @@ import numpy as np
 from physics.numerics import checks
 from physics.types import HostArray
 from physics.units import number, value
+
+UNIT_RATIO = 20.0
+"""A mean rate this many times the mean count is most likely in another unit."""
 
 
 def positive_number(x: Any, unit: str, name: str) -> float:
@@ -55,3 +59,20 @@ def whole_numbers(x: Any, name: str, *, length: int | None = None) -> HostArray:
     if found.ndim != 1 or found.dtype.kind not in "iu" or length not in (None, found.size):
         raise ValueError(f"{expected}, got {found.dtype} of shape {found.shape}")
     return found.astype(np.int64)
+
+
+def warn_of_unit(expected: float, spikes: float, name: str, *, stacklevel: int) -> None:
+    """Warn when rates predict many times the spikes that there are: they are most likely in Hz.
+
+    Args:
+        expected: sum of the rates over the observed bins.
+        spikes: number of spikes there.
+        name: the argument's name, for the message.
+        stacklevel: of the warning, counted from the caller.
+    """
+    if spikes > 0 and expected >= UNIT_RATIO * spikes:
+        warnings.warn(
+            f"{name}: their mean is {UNIT_RATIO:.0f} times that of counts or more; expected counts per bin, "
+            "not Hz (multiply by the bin width)",
+            stacklevel=stacklevel,
+        )

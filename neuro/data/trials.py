@@ -1,5 +1,6 @@
 """The one type of spiking data: counts of spikes per trial, time bin and neuron, with what is known about them."""
 
+import warnings
 from dataclasses import fields
 from typing import Any
 
@@ -9,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from neuro.arguments import positive_number, real_array, whole_numbers
+from neuro.arguments import UNIT_RATIO, positive_number, real_array, whole_numbers
 from neuro.data.splits import SPLITS, stratified_split
 from physics.numerics import batching, checks
 from physics.types import PRNGKey, Real
@@ -90,8 +91,8 @@ class SpikeTrials(eqx.Module):
 
         Raises:
             UnitsError: a quantity of another dimension.
-        ValueError: shapes disagree, counts are no whole numbers or do not fit into 32 bits, a name is unknown or given
-            twice, or a number is not whole.
+            ValueError: shapes disagree, counts are no whole numbers or do not fit into 32 bits, behaviour is infinite,
+                a name is unknown or given twice, or a number is not whole.
         """
         self.counts, self.mask = _counts_and_mask(counts, mask)
         trials, bins, neurons = self.counts.shape
@@ -108,6 +109,8 @@ class SpikeTrials(eqx.Module):
         if self.held_in > neurons:
             raise ValueError(f"held_in: expected 1 to {neurons}, the neurons of counts; got {held_in}")
         self.rates = _known_rates(rates, self.counts.shape)
+        if self.rates is not None:
+            _warn_of_rates(self.rates * self.bin_width, self.counts, self.mask)
         self.behavior = _known_behavior(behavior, trials, rest)
         self.behavior_names = _behavior_names(behavior_names, self.behavior)
         self.condition = None if condition is None else _conditions(condition, trials)
@@ -296,6 +299,21 @@ def _known_rates(rates: Any, shape: tuple[int, ...]) -> Array | None:
     return checks.nonnegative(known, "rates")
 
 
+FEW = 5
+"""Spikes up to which a ratio of rates to counts may be chance."""
+
+
+def _warn_of_rates(expected: Array, counts: Array, mask: Array) -> None:
+    """Warn when the true rates in Hz predict many times the spikes that there are."""
+    spikes = max(int(np.sum(np.asarray(counts))), FEW)
+    if np.sum(np.asarray(expected), where=np.asarray(mask), dtype=np.float64) >= UNIT_RATIO * spikes:
+        warnings.warn(
+            f"rates: they predict {UNIT_RATIO:.0f} times the spikes of counts or more; expected Hz, "
+            "not rates in another unit",
+            stacklevel=3,
+        )
+
+
 def _known_behavior(behavior: Any, trials: int, observed: int) -> Array | None:
     if behavior is None:
         return None
@@ -305,6 +323,8 @@ def _known_behavior(behavior: Any, trials: int, observed: int) -> Array | None:
             f"behavior: expected {trials} elements of {observed} observed bins each, the shape "
             f"({trials}, {observed}, variables), got {known.shape}"
         )
+    if np.isinf(known).any():
+        raise ValueError("behavior: expected finite values, or NaN where unknown; got an infinite one")
     return jnp.asarray(known.astype(np.float32))
 
 

@@ -5,14 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from neuro.arguments import real_array
+from neuro.arguments import real_array, warn_of_unit
 from physics.numerics import checks
 
 RATE_FLOOR = 1e-9
 """Expected count that replaces a predicted zero, so that a spike there costs a finite amount."""
-
-UNIT_RATIO = 20.0
-"""A mean rate this many times the mean count is most likely in Hz."""
 
 
 def poisson_nll(*, rates: Any, counts: Any) -> float:
@@ -57,12 +54,7 @@ def bits_per_spike(*, rates: Any, counts: Any) -> float:
     if spikes == 0:
         warnings.warn("counts: there is no spike, so bits per spike are not defined", stacklevel=2)
         return float("nan")
-    if np.sum(r, where=observed) >= UNIT_RATIO * spikes:
-        warnings.warn(
-            f"rates: their mean is {UNIT_RATIO:.0f} times that of counts or more; expected counts per bin, "
-            "not Hz (multiply by the bin width)",
-            stacklevel=2,
-        )
+    warn_of_unit(float(np.sum(r, where=observed)), float(spikes), "rates", stacklevel=3)
     axes = tuple(range(n.ndim - 1))
     number = observed.sum(axis=axes)
     mean = np.sum(n, axis=axes, where=observed) / np.maximum(number, 1)

@@ -209,3 +209,19 @@ def test_the_bin_width_may_be_a_quantity_of_time():
         SpikeTrials(np.zeros((1, 2, 1)), bin_width=5 * units.Hz)
     with pytest.raises(UnitsError, match="counts: expected a quantity convertible to a plain number, got one in Hz"):
         SpikeTrials(np.zeros((1, 2, 1)) * units.Hz, bin_width=0.005)
+
+
+def test_rates_in_another_unit_are_warned_of():
+    counts = np.ones((2, 50, 3), int)
+    with pytest.warns(UserWarning, match="rates: they predict 20 times the spikes of counts or more; expected Hz"):
+        SpikeTrials(counts, bin_width=0.02, rates=np.full(counts.shape, 50.0 * 50.0))
+    SpikeTrials(counts, bin_width=0.02, rates=np.full(counts.shape, 50.0))
+    # Few spikes may be chance: silence of a neuron that fires twice on average.
+    SpikeTrials(np.zeros((1, 10, 1), int), bin_width=0.02, rates=np.full((1, 10, 1), 10.0))
+
+
+def test_infinite_behavior_is_refused():
+    behavior = np.zeros((1, 2, 1))
+    behavior[0, 1, 0] = np.inf
+    with pytest.raises(ValueError, match="behavior: expected finite values, or NaN where unknown"):
+        SpikeTrials(np.ones((1, 2, 1), int), bin_width=0.02, behavior=behavior)
