@@ -24,7 +24,9 @@ from physics.faraday.conventions import (
 from physics.faraday.correlations import CircularCorrelations, Stokes, circular_from_stokes, stokes_from_circular
 from physics.faraday.cube import SkyFrame, StokesCube
 from physics.faraday.debias import debias, polarization_sigma
+from physics.faraday.evidence import Evidence, evidence
 from physics.faraday.faraday_spectrum import FaradaySpectrum
+from physics.faraday.inference import sample
 from physics.faraday.intensity import IntensityModel, fit_intensity
 from physics.faraday.io import read_cube
 from physics.faraday.io_depth import write_faraday_cube, write_peak_maps
@@ -35,6 +37,8 @@ from physics.faraday.opacity import SelfAbsorbedSource, SelfAbsorbedSpectrum, sy
 from physics.faraday.parameters import Parameter, parameters, with_parameters
 from physics.faraday.peaks import FaradayPeaks, false_alarm_probability, find_peaks, synthesis_peaks
 from physics.faraday.polarization_spectrum import PolarizationSpectrum
+from physics.faraday.posterior import Posterior, PosteriorSummary
+from physics.faraday.priors import HalfNormalPrior, RayleighPrior, UniformPrior
 from physics.faraday.rm_tools import rm_tools_model
 from physics.faraday.rotation import fit_rotation
 from physics.faraday.rotation_fit import RotationFit
@@ -48,18 +52,23 @@ __all__ = [
     "CircularCorrelations",
     "CleanedSpectrum",
     "Components",
+    "Evidence",
     "EvpaError",
     "ExternalDispersion",
     "FaradayPeaks",
     "FaradaySpectrum",
     "Foreground",
+    "HalfNormalPrior",
     "IntensityModel",
     "InternalDispersion",
     "NormalPrior",
     "Parameter",
     "PolarizationSpectrum",
+    "Posterior",
+    "PosteriorSummary",
     "PowerLaw",
     "RandomForeground",
+    "RayleighPrior",
     "RotationBound",
     "RotationFit",
     "RotationMap",
@@ -73,6 +82,7 @@ __all__ = [
     "ThinScreen",
     "TopHatSpread",
     "Tribble",
+    "UniformPrior",
     "angle_density",
     "angle_error",
     "bandwidth_depolarization",
@@ -81,6 +91,7 @@ __all__ = [
     "debias",
     "degrees_0_180",
     "depth_axis",
+    "evidence",
     "evpa",
     "false_alarm_probability",
     "faraday_depth",
@@ -103,6 +114,7 @@ __all__ = [
     "rm_synthesis",
     "rm_tools_model",
     "rmtable_row",
+    "sample",
     "simulate",
     "stokes_from_circular",
     "synchrotron_fraction",

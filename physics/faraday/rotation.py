@@ -88,7 +88,7 @@ def fit_rotation(
         Brentjens and de Bruyn 2005).
     """
     L = wavelengths(lambda_squared)
-    q, u, weight_q, weight_u, shape = _stokes(L, q, u, sigma, mask, amplitude)
+    q, u, weight_q, weight_u, shape = stokes_weights(L, q, u, sigma, mask, amplitude)
     limit = positive_number(max_rm, "rad/m2", "max_rm")
     grid = depth_grid(L, limit, None if step is None else positive_number(step, "rad/m2", "step"))
     warn_beyond_carried(limit, L)
@@ -112,7 +112,8 @@ def fit_rotation(
     return chunked_map(fit, q, u, weight_q, weight_u, shape, core_ndim=1, chunk_size=chunk)
 
 
-def _stokes(L: HostArray, q: Any, u: Any, sigma: Any, mask: Any, amplitude: Any) -> tuple[Array, ...]:
+def stokes_weights(L: HostArray, q: Any, u: Any, sigma: Any, mask: Any, amplitude: Any) -> tuple[Array, ...]:
+    """Return q, u, the weights of both and the amplitude, each (..., channel), zero where a channel is not used."""
     pair = sigma if isinstance(sigma, tuple) else (sigma, sigma)
     names = ("sigma_q", "sigma_u") if isinstance(sigma, tuple) else ("sigma", "sigma")
     checks.sequence_of_shape(pair, 2, "sigma")
