@@ -4,17 +4,26 @@ from neuro.langevinflow import diagnostics
 from neuro.langevinflow.checkpoint import load
 from neuro.langevinflow.config import Config
 from neuro.langevinflow.model import LangevinFlow, predict_rates
+from neuro.langevinflow.official.model import OfficialFlow, OfficialForward, official_forward
+from neuro.langevinflow.official.options import Release
+from neuro.langevinflow.official.weights import load_official_weights
 from neuro.langevinflow.potential import RingPotential
-from neuro.langevinflow.training import History, TrainingRun, fit
+from neuro.langevinflow.state import History
+from neuro.langevinflow.training import TrainingRun, fit
 
 __all__ = [
     "Config",
     "History",
     "LangevinFlow",
+    "OfficialFlow",
+    "OfficialForward",
+    "Release",
     "RingPotential",
     "TrainingRun",
     "diagnostics",
     "fit",
     "load",
+    "load_official_weights",
+    "official_forward",
     "predict_rates",
 ]

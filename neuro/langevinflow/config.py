@@ -2,17 +2,18 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from neuro.arguments import positive_number
 from neuro.data import SpikeTrials
+from neuro.langevinflow.official.options import CHANNELS, PRESETS, RELEASED, Release
 from physics.numerics import checks
 from physics.types import Real
 from physics.units import number
 
-MODES = ("physical",)
+MODES = ("physical", "official")
 SCHEMES = ("baoab", "obabo")
 CONTROLS = ("feedback", "open")
 DECODERS = ("transformer", "mlp", "linear")
@@ -20,9 +21,23 @@ DECODES = ("zv", "zvh")
 TRANSFORMS = ("sqrt", "raw")
 
 
+class ByMode(NamedTuple):
+    """A default that differs between the modes."""
+
+    physical: Any
+    official: Any
+
+
+def by_mode(physical: Any, *, official: Any) -> Any:
+    """Return a default that `Config` replaces by that of its mode."""
+    return ByMode(physical, official)
+
+
 @dataclasses.dataclass(frozen=True)
 class Config:
     """Sizes, options and training settings of a model; `None` is filled in from the trials.
+
+    A default that is a `ByMode` differs between the modes.
 
     Raises:
         UnitsError: the bin width is a quantity of another dimension.
@@ -30,11 +45,12 @@ class Config:
     """
 
     mode: str = "physical"
-    """The only one so far: splitting steps that obey fluctuation-dissipation, and an exact discrete KL."""
+    """ "physical": splitting steps that obey fluctuation-dissipation, and an exact discrete KL; or "official", the
+    arithmetic of the released reference, for comparison, whose own options are `release`."""
     dtype: str = "float32"
     """Precision of parameters and training, whatever `jax_enable_x64` says; "float64" needs it enabled."""
 
-    latent_width: int = 64
+    latent_width: int = by_mode(64, official=280)
     """D: positions of all oscillators; there are as many velocities."""
     channels: int = 4
     """C: rings of D/C coupled oscillators, each ring with a frequency of its own."""
@@ -66,26 +82,33 @@ class Config:
     heads: int = 2
     feed_forward_width: int = 512
 
-    keep_probability: float = 0.7
+    keep_probability: float = by_mode(0.7, official=0.5)
     """Share of the input counts that a training pass reads; only the dropped ones are then reconstructed. 1 turns
     coordinated dropout off."""
     kl_weight: float = 0.1
     """Final weight of the KL divergence: below 1 the objective is a tempered bound. The bound itself is reported."""
     warm_up_steps: int = 400
-    """Training steps over which the KL weight grows from 0."""
-    learning_rate: float = 4e-3
-    """Peak of a cosine schedule with a short linear start."""
-    weight_decay: float = 1e-4
-    clip_norm: float = 1.0
+    """Training steps over which the KL weight grows from 0; the official mode counts epochs, `Release.ramp_epochs`."""
+    learning_rate: float = by_mode(4e-3, official=3e-3)
+    """Peak of a cosine schedule with a short linear start; in the official mode the rate before any plateau."""
+    weight_decay: float = by_mode(1e-4, official=2e-5)
+    """Decoupled, of matrices; in the official mode added to the gradient, of every parameter."""
+    clip_norm: float | None = by_mode(1.0, official=None)
+    """Largest norm of the whole gradient; None for no limit."""
     batch_size: int = 64
-    epochs: int = 60
+    epochs: int = by_mode(60, official=2000)
     patience: int | None = None
     """Epochs without a better validation loss before training stops; never by default."""
+    release: Release = RELEASED
+    """Constants and oddities of the official mode, and its training recipe."""
 
     def __post_init__(self) -> None:
         """Check every field."""
         if self.mode not in MODES:
             raise ValueError(f"mode: expected one of the modes that exist, {MODES}; got {self.mode!r}")
+        for field in dataclasses.fields(self):
+            if isinstance(given := getattr(self, field.name), ByMode):
+                object.__setattr__(self, field.name, getattr(given, self.mode))
         for name, allowed in _CHOICES.items():
             checks.one_of(getattr(self, name), allowed, name)
         object.__setattr__(self, "causal", bool(checks.one_of(self.causal, (True, False), "causal")))
@@ -97,6 +120,12 @@ class Config:
             raise ValueError(f"keep_probability: expected more than 0 and at most 1, got {self.keep_probability}")
         if self.latent_width % self.channels:
             raise ValueError(f"latent_width: expected a multiple of channels={self.channels}, got {self.latent_width}")
+        if self.mode == "official":
+            self._check_official()
+        else:
+            self._check_physical()
+
+    def _check_physical(self) -> None:
         if 2 * self.coupling_range >= self.sites:
             raise ValueError(
                 f"coupling_range: expected less than half of the {self.sites} sites of a ring, "
@@ -104,6 +133,36 @@ class Config:
             )
         if self.decoder == "transformer" and self.token_width % self.heads:
             raise ValueError(f"heads: expected a divisor of the token width {self.token_width}, got {self.heads}")
+        if self.release != RELEASED:
+            raise ValueError("release: its fields belong to mode='official'")
+
+    def _check_official(self) -> None:
+        if self.channels != CHANNELS:
+            raise ValueError(f"channels: the official mode has {CHANNELS}, got {self.channels}")
+        if self.token_width % self.heads:
+            raise ValueError(f"heads: expected a divisor of the token width {self.token_width}, got {self.heads}")
+        for field in dataclasses.fields(self):
+            if field.name in _PHYSICAL_ONLY and getattr(self, field.name) != field.default:
+                raise ValueError(f"{field.name}: this field belongs to mode='physical', got mode='official'")
+
+    @classmethod
+    def released(cls, data_set: str, **changes: Any) -> "Config":
+        """Return the official mode with the hyperparameters of the released script for a data set, at 20 ms.
+
+        Args:
+            data_set: of the Neural Latents Benchmark: "MC_Maze", "MC_RTT", "Area2_Bump" or "DMFC_RSG".
+            changes: fields to set otherwise.
+
+        Raises:
+            ValueError: there is no script for such a data set, or a field is out of range.
+
+        Source: the scripts of KingJamesSong/LangevinFlow_CCN, revision 68dcbfa.
+        """
+        checks.one_of(data_set, tuple(PRESETS), "data_set")
+        fields: dict[str, Any] = dataclasses.asdict(PRESETS[data_set])
+        release = Release(friction=fields.pop("friction"))
+        settings: dict[str, Any] = {"mode": "official", "release": release} | fields | changes
+        return cls(**settings)
 
     @property
     def sites(self) -> int:
@@ -118,6 +177,8 @@ class Config:
     @property
     def token_width(self) -> int:
         """Width of what the decoder reads at a bin."""
+        if self.mode == "official":
+            return 3 * self.latent_width
         return 2 * self.latent_width + (self.state_width if self.decode == "zvh" else 0)
 
     @property
@@ -148,14 +209,23 @@ class Config:
         """Return the configuration with bins and bin width of `trials`.
 
         Raises:
+            TypeError: `trials` are no `SpikeTrials`.
             ValueError: a field is set and differs from the trials.
         """
+        some_trials(trials)
         found = {name: getattr(trials, name) for name in ("observed_bins", "forward_bins", "bin_width")}
         for name, expected in found.items():
             own = getattr(self, name)
             if own is not None and abs(own - expected) > 1e-9 * abs(expected):
                 raise ValueError(f"{name}: the configuration says {own}, the trials have {expected}")
         return dataclasses.replace(self, **found)
+
+
+def some_trials(trials: object) -> SpikeTrials:
+    """Return `trials`; `TypeError` unless they are `SpikeTrials`."""
+    if not isinstance(trials, SpikeTrials):
+        raise TypeError(f"trials: expected neuro.data.SpikeTrials, got {type(trials).__name__}")
+    return trials
 
 
 _CHOICES = {
@@ -176,7 +246,19 @@ def _nonnegative(x: Any, name: str) -> float:
     return float(checks.nonnegative(np.asarray(number(x, "", name)), name))
 
 
-_OPTIONAL = ("observed_bins", "forward_bins", "bin_width", "patience")
+_PHYSICAL_ONLY = (
+    "coupling_range",
+    "substeps",
+    "scheme",
+    "control",
+    "encoder_width",
+    "count_transform",
+    "hidden_width",
+    "decoder",
+    "decode",
+    "warm_up_steps",
+)
+_OPTIONAL = ("observed_bins", "forward_bins", "bin_width", "patience", "clip_norm")
 _POSITIVE_INTEGERS = (
     "latent_width",
     "channels",

@@ -9,7 +9,9 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from neuro.data import SpikeTrials
-from neuro.langevinflow.model import LangevinFlow, Latents
+from neuro.langevinflow.config import some_trials
+from neuro.langevinflow.latents import Latents
+from neuro.langevinflow.model import LangevinFlow, Model, a_model
 from neuro.langevinflow.objective import Batch, whole_batch
 from physics.numerics import checks
 from physics.numerics.likelihood import poisson_log_likelihood
@@ -34,7 +36,12 @@ def frequencies(model: LangevinFlow) -> Frequencies:
 
     $\omega_c(q)^2 = \omega_c^2 [1 + 2 \sum_d \kappa_{c,d} (1 - \cos q d)]$, q = 2 pi n/L. The quartic term stiffens
     larger amplitudes; it is not included. Derived in docs/theory/langevinflow.md.
+
+    Raises:
+        TypeError: the model is not of the physical mode.
     """
+    if not isinstance(model, LangevinFlow):
+        raise TypeError(f"model: expected one of mode 'physical', a LangevinFlow, got {type(model).__name__}")
     sites = model.config.sites
     stiffness = model.potential.stiffness(sites)[:, : sites // 2 + 1]
     omega = model.potential.omega[:, None] * jnp.sqrt(stiffness)
@@ -72,7 +79,7 @@ class ShuffleTest(NamedTuple):
         return (self.dynamics - self.loss) / (self.constant - self.loss)
 
 
-def shuffle_test(model: LangevinFlow, trials: SpikeTrials, *, key: PRNGKey) -> ShuffleTest:
+def shuffle_test(model: Model, trials: SpikeTrials, *, key: PRNGKey) -> ShuffleTest:
     """Return the loss with latents shuffled between trials: a latent that carries the data must hurt when shuffled.
 
     Args:
@@ -81,9 +88,12 @@ def shuffle_test(model: LangevinFlow, trials: SpikeTrials, *, key: PRNGKey) -> S
         key: of the posterior draw and the shuffle.
 
     Raises:
+        TypeError: `model` is no model, or `trials` are no `SpikeTrials`.
         ValueError: there are fewer than two trials, their bins, bin width or neurons are not those of the model, or
             none of their bins is observed.
     """
+    a_model(model)
+    some_trials(trials)
     checks.typed_key(key)
     if len(trials) < 2:
         raise ValueError(f"trials: expected at least 2 to exchange latents between, got {len(trials)}")
@@ -95,7 +105,7 @@ def shuffle_test(model: LangevinFlow, trials: SpikeTrials, *, key: PRNGKey) -> S
 
 
 @eqx.filter_jit
-def _shuffled_losses(model: LangevinFlow, batch: Batch, key: PRNGKey) -> tuple[Array, ...]:
+def _shuffled_losses(model: Model, batch: Batch, key: PRNGKey) -> tuple[Array, ...]:
     draw_key, roll_key = jax.random.split(key)
     dtype = model.config.array_dtype
     number = batch.counts.shape[0]

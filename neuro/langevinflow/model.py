@@ -1,6 +1,6 @@
 """The model: encoder, controlled Langevin dynamics and decoder, for one trial; and prediction of rates for many."""
 
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 import equinox as eqx
 import jax
@@ -24,36 +24,14 @@ from neuro.langevinflow.dynamics import (
     standard_kl,
 )
 from neuro.langevinflow.encoder import ControlNetwork, Encoded, Encoder
+from neuro.langevinflow.latents import Divergence, Latents
+from neuro.langevinflow.official.model import OfficialFlow
 from neuro.langevinflow.potential import RingPotential
 from physics.numerics import checks
 from physics.numerics.batching import chunked_map
 from physics.numerics.langevin import initial_state
 from physics.types import PRNGKey, Real
 from physics.units import array
-
-
-class Divergence(NamedTuple):
-    """KL of the posterior from the prior, in nats per trial, by part."""
-
-    position: Float[Array, ""]
-    velocity: Float[Array, ""]
-    control: Float[Array, ""]
-
-    @property
-    def total(self) -> Float[Array, ""]:
-        """The sum of the parts."""
-        return self.position + self.velocity + self.control
-
-
-class Latents(NamedTuple):
-    """Latent states at every bin, observed and forward."""
-
-    position: Float[Array, "time latent"]
-    """z in units of its prior spread."""
-    velocity: Float[Array, "time latent"]
-    """v in units of its thermal spread."""
-    encoder: Float[Array, "time state"]
-    """h, the last observed one repeated in forward bins."""
 
 
 class LangevinFlow(eqx.Module):
@@ -89,11 +67,16 @@ class LangevinFlow(eqx.Module):
         self.config, self.held_in, self.neurons = config, held_in, len(rate)
 
     @classmethod
-    def for_trials(cls, trials: SpikeTrials, config: Config | None = None, *, key: PRNGKey) -> "LangevinFlow":
-        """Return a model of the trials' sizes whose readout starts from the mean rates of the training trials.
+    def for_trials(
+        cls, trials: SpikeTrials, config: Config | None = None, *, key: PRNGKey
+    ) -> "LangevinFlow | OfficialFlow":
+        """Return a model of the trials' sizes, in the physical mode with a readout that starts from the mean rates.
+
+        With `Config(mode="official")` it is an `OfficialFlow`, initialised as the release does, and usable in `fit`,
+        `predict_rates` and the like in the same way.
 
         Args:
-            trials: with a split "train"; all are used for the mean rates where there is none.
+            trials: with a split "train", whose mean rates are taken; of all trials where there is none.
             config: options; its bins and bin width are filled in.
             key: typed random key.
 
@@ -101,6 +84,8 @@ class LangevinFlow(eqx.Module):
             ValueError: the configuration contradicts the trials.
         """
         filled = (Config() if config is None else config).for_trials(trials)
+        if filled.mode == "official":
+            return OfficialFlow(filled, held_in=trials.held_in, neurons=trials.counts.shape[2], key=key)
         part = trials.select(split="train") if "train" in trials.split else trials
         spikes = np.asarray(part.counts, float).sum(axis=(0, 1))
         seconds = np.asarray(part.mask, float).sum(axis=(0, 1)) * trials.bin_width
@@ -195,16 +180,21 @@ class LangevinFlow(eqx.Module):
         return drawn[2:].reshape(bins - 1, config.substeps, config.draws, *ring), drawn[:2]
 
 
+Model: TypeAlias = LangevinFlow | OfficialFlow
+"""Of either mode: both have an `encoder`, `infer`, `decode`, `config`, `held_in` and `neurons`."""
+
+
 def predict_rates(
-    model: LangevinFlow,
+    model: Model,
     counts: Real,
     *,
     samples: int = 50,
     key: PRNGKey,
     bin_width: Real = None,
+    average: str = "arithmetic",
     chunk_size: int = 64,
 ) -> Float[Array, "trial time neuron"]:
-    """Return expected counts per bin: the arithmetic mean of the rates over draws of the posterior.
+    """Return expected counts per bin: the mean of the rates over draws of the posterior.
 
     All decoded neurons, held-in first, in the observed and then the forward bins. The result for a trial does not
     depend on `chunk_size`, the devices, or the trials after it.
@@ -216,15 +206,20 @@ def predict_rates(
         samples: posterior draws per trial.
         key: typed random key.
         bin_width: s, if not that of the training. The dynamics and the readout follow it; the encoder was trained
-            for one width and does not.
+            for one width and does not. The official mode knows none.
+        average: "arithmetic", the expected count; or "geometric", the exponential of the mean log rate, which is what
+            the release does and lies below.
         chunk_size: trials at a time.
 
     Raises:
+        TypeError: `model` is no model.
         UnitsError: counts with a unit, or a bin width that is no time.
         ValueError: a wrong shape, or counts that are no numbers, negative or not finite.
     """
+    a_model(model)
     checks.typed_key(key)
     checks.positive_integer(samples, "samples")
+    checks.one_of(average, ("arithmetic", "geometric"), "average")
     known = array(counts, "", "counts")
     if known.ndim != 3 or known.shape[2] != model.held_in:
         raise ValueError(
@@ -233,19 +228,32 @@ def predict_rates(
     known = checks.nonnegative(known, "counts").astype(model.config.array_dtype)
     width = None if bin_width is None else positive_number(bin_width, "s", "bin_width")
     number = jnp.arange(known.shape[0], dtype=jnp.int32)
-    run = Partial(_mean_rates, model, key, samples, width)
+    run = Partial(_mean_rates, model, key, samples, width, average)
     return chunked_map(run, known, number, core_ndim=(2, 0), chunk_size=chunk_size)
 
 
 @eqx.filter_jit
 def _mean_rates(
-    model: LangevinFlow, key: PRNGKey, samples: int, bin_width: float | None, counts: Array, number: Array
+    model: Model, key: PRNGKey, samples: int, bin_width: float | None, average: str, counts: Array, number: Array
 ) -> Array:
     encoded = model.encoder(counts)
 
     def one(own: Array) -> Array:
+        if isinstance(model, OfficialFlow) and model.config.release.dropout_in_prediction:
+            return model(counts, key=own, bin_width=bin_width, dropout=True)[0]
         latents, _ = model.infer(encoded, key=own, bin_width=bin_width)
-        return jnp.exp(model.decode(latents, bin_width=bin_width))
+        return model.decode(latents, bin_width=bin_width)
 
-    keys = jax.random.split(jax.random.fold_in(key, number), samples)
-    return jnp.mean(jax.vmap(one)(keys), axis=0)
+    log_counts = jax.vmap(one)(jax.random.split(jax.random.fold_in(key, number), samples))
+    if average == "geometric":
+        return jnp.exp(jnp.mean(log_counts, axis=0))
+    return jnp.mean(jnp.exp(log_counts), axis=0)
+
+
+def a_model(model: object) -> Model:
+    """Return `model`; `TypeError` unless it is one, of either mode."""
+    if not isinstance(model, LangevinFlow | OfficialFlow):
+        raise TypeError(
+            f"model: expected a LangevinFlow model, as LangevinFlow.for_trials makes it; got {type(model).__name__}"
+        )
+    return model

@@ -13,7 +13,8 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from neuro.data import SpikeTrials
-from neuro.langevinflow.model import LangevinFlow
+from neuro.langevinflow.model import Model
+from neuro.langevinflow.official.model import OfficialFlow
 from physics.numerics.likelihood import poisson_log_likelihood
 from physics.types import PRNGKey
 
@@ -26,7 +27,7 @@ class Batch(NamedTuple):
     """True where observed; all False for a trial that only fills up the batch."""
 
 
-def whole_batch(model: LangevinFlow, trials: SpikeTrials) -> Batch:
+def whole_batch(model: Model, trials: SpikeTrials) -> Batch:
     """Return all trials as one batch; `ValueError` if bins, bin width or neurons are not those of the model."""
     model.config.for_trials(trials)
     if (trials.held_in, trials.counts.shape[2]) != (model.held_in, model.neurons):
@@ -64,7 +65,7 @@ def coordinated_dropout(
 
 
 def unread_loss(
-    model: LangevinFlow, batch: Batch, key: PRNGKey, kl_weight: Float[Array, ""], *, dropout: bool = True
+    model: Model, batch: Batch, key: PRNGKey, kl_weight: Float[Array, ""], *, dropout: bool = True
 ) -> tuple[Float[Array, ""], Terms]:
     """Return the loss, and its parts, over the entries that the model did not read.
 
@@ -101,17 +102,24 @@ def unread_loss(
     return mean_nll + kl_weight * parts.kl / targets, parts
 
 
-def evidence(model: LangevinFlow, batch: Batch, key: PRNGKey) -> tuple[Float[Array, " trial"], Float[Array, " trial"]]:
-    """Return the evidence lower bound of each trial, with beta = 1 and no dropout, and its likelihood part [nats]."""
+def evidence(model: Model, batch: Batch, key: PRNGKey) -> tuple[Float[Array, " trial"], Float[Array, " trial"]]:
+    """Return the evidence lower bound of each trial, with beta = 1 and no dropout, and its likelihood part [nats].
+
+    In the official mode the KL is the consistent one, whatever the training uses: the released one makes no bound.
+    """
 
     def one(counts: Array, mask: Array, own: Array) -> tuple[Array, Array]:
-        log_expected, kl = model(_inputs(model, counts), key=own)
-        likelihood = jnp.sum(poisson_log_likelihood(counts, log_expected, mask))
+        encoded = model.encoder(_inputs(model, counts))
+        if isinstance(model, OfficialFlow):
+            latents, kl = model.infer(encoded, key=own, step_kl="consistent")
+        else:
+            latents, kl = model.infer(encoded, key=own)
+        likelihood = jnp.sum(poisson_log_likelihood(counts, model.decode(latents), mask))
         return likelihood - kl.total, likelihood
 
     return jax.vmap(one)(*batch, jax.random.split(key, batch.counts.shape[0]))
 
 
-def _inputs(model: LangevinFlow, counts: Array) -> Array:
+def _inputs(model: Model, counts: Array) -> Array:
     observed, held_in = model.config.filled()[0], model.held_in
     return counts[:observed, :held_in].astype(model.config.array_dtype)

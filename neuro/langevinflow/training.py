@@ -6,7 +6,7 @@ import os
 import time
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -15,11 +15,14 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from neuro.data import SpikeTrials
-from neuro.langevinflow.config import Config
-from neuro.langevinflow.model import LangevinFlow
+from neuro.langevinflow.config import Config, some_trials
+from neuro.langevinflow.model import LangevinFlow, Model, a_model
 from neuro.langevinflow.objective import Batch, Terms, evidence, unread_loss, whole_batch
+from neuro.langevinflow.official.model import OfficialFlow
+from neuro.langevinflow.official.objective import validation_loss
+from neuro.langevinflow.official.recipe import ReleasedRecipe
+from neuro.langevinflow.state import History, TrainState
 from physics.errors import ConvergenceError
-from physics.files import replacing
 from physics.numerics import checks, sharding
 from physics.numerics.batching import batches
 from physics.types import PRNGKey
@@ -34,53 +37,13 @@ asks for more substeps. Unstable at 2."""
 
 
 @dataclasses.dataclass(frozen=True)
-class History:
-    """What was measured after each epoch; every field has one number per epoch."""
-
-    seconds: tuple[float, ...] = ()
-    """Wall time since the start of the run, compilation included."""
-    train_nll: tuple[float, ...] = ()
-    """Mean over the epoch of the negative log likelihood per unread entry [nats], with the log factorial."""
-    kl: tuple[float, ...] = ()
-    """Mean over the epoch of the KL divergence [nats per trial]."""
-    kl_weight: tuple[float, ...] = ()
-    """Weight of the KL at the end of the epoch."""
-    validation_nll: tuple[float, ...] = ()
-    """Negative log likelihood per unread entry of the validation trials [nats]; the model is chosen by it."""
-    validation_elbo: tuple[float, ...] = ()
-    """Evidence lower bound of the validation trials, with KL weight 1 and no dropout [nats per trial]."""
-
-    def __len__(self) -> int:
-        """Return the number of epochs."""
-        return len(self.seconds)
-
-    @property
-    def best_epoch(self) -> int:
-        """Index of the epoch with the lowest validation loss."""
-        return int(np.argmin(self.validation_nll))
-
-    def with_epoch(self, **values: float) -> "History":
-        """Return the history with one more epoch."""
-        return History(**{name: (*getattr(self, name), float(x)) for name, x in values.items()})
-
-    def write(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-        """Write the epochs as CSV, one row each.
-
-        Raises:
-            FileExistsError: the file exists and `overwrite` is false.
-        """
-        names = [field.name for field in dataclasses.fields(self)]
-        with replacing(path, overwrite=overwrite) as temporary:
-            table = zip(range(len(self)), *(getattr(self, name) for name in names), strict=True)
-            rows = [",".join(["epoch", *names]), *(",".join(map(repr, row)) for row in table)]
-            temporary.write_text("\n".join(rows) + "\n")
-
-
-@dataclasses.dataclass(frozen=True)
 class TrainingRun:
-    """A trained model, the best by validation loss, and how the training went."""
+    """A trained model, the best by validation loss, and how the training went.
 
-    model: LangevinFlow
+    In the official mode the model is that of the last epoch, as released, unless `Release.keep` is "best".
+    """
+
+    model: Model
     history: History
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
@@ -94,16 +57,39 @@ class TrainingRun:
         save(path, self, overwrite=overwrite)
 
 
-class TrainState(eqx.Module):
-    """What a training step changes."""
+class PhysicalRecipe(NamedTuple):
+    """How the physical mode trains: AdamW with a cosine schedule by step."""
 
-    model: LangevinFlow
-    optimizer: PyTree
-    step: Int[Array, ""]
+    config: Config
+    steps: int
+    """Of the whole run."""
+
+    def initial(self, model: LangevinFlow) -> TrainState:
+        """Return the state before the first step."""
+        return _initial(model, learning_rate(self.config, self.steps))
+
+    def settings(self, history: History) -> None:
+        """Return what stays the same within an epoch: nothing here."""
+
+    def step(
+        self,
+        state: TrainState,
+        data: Batch,
+        indices: Array,
+        valid: Array,
+        key: PRNGKey,
+        settings: None,  # noqa: ARG002
+    ) -> tuple[TrainState, Terms]:
+        """Return the state after one step, and the parts of the objective before it."""
+        return train_step(state, data, indices, valid, key, self.steps)
+
+    def kl_weight(self, state: TrainState, settings: None) -> float:  # noqa: ARG002
+        """Return beta at the end of an epoch."""
+        return float(kl_weight(self.config, state.step))
 
 
 def fit(
-    model: LangevinFlow,
+    model: Model,
     trials: SpikeTrials,
     *,
     key: PRNGKey,
@@ -112,6 +98,8 @@ def fit(
     devices: Sequence[jax.Device] | None = None,
 ) -> TrainingRun:
     """Return the model after training on the "train" trials, at the epoch that does best on the "val" trials.
+
+    The official mode trains by the released recipe, with the choices of `Config.release`; see there.
 
     "Best" is the lowest negative log likelihood of entries that the model does not read: held-out neurons and forward
     bins where there are any, else dropped counts. Trials of the split "test" are not looked at. Equal keys give equal
@@ -130,26 +118,31 @@ def fit(
         devices: over which each batch is split; all local devices by default.
 
     Raises:
+        TypeError: `model` is no model, or `trials` are no `SpikeTrials`.
         ValueError: the trials do not have the model's sizes, lack a split, or have nothing observed in one.
         ConvergenceError: the loss is not finite.
     """
+    a_model(model)
+    some_trials(trials)
     checks.typed_key(key)
     epochs = checks.positive_integer(model.config.epochs if epochs is None else epochs, "epochs")
     train, validation = _part(model, trials, "train"), _part(model, trials, "val")
     config, started = model.config, time.perf_counter()
     per_epoch = math.ceil(train.counts.shape[0] / config.batch_size)
-    schedule = learning_rate(config, per_epoch * epochs)
-    state = sharding.replicate(_initial(model, schedule), devices=devices)
+    recipe: Any = PhysicalRecipe(config, per_epoch * epochs)
+    if config.mode == "official":
+        recipe = ReleasedRecipe(config)
+    state = sharding.replicate(recipe.initial(model), devices=devices)
     train, validation = sharding.replicate((train, validation), devices=devices)
     step_key, order_key, validation_key = jax.random.split(key, 3)
     history, best = History(), state.model
     with _bar(epochs, progress) as bar:
         for epoch in range(epochs):
             order = np.asarray(jax.random.permutation(jax.random.fold_in(order_key, epoch), train.counts.shape[0]))
-            met = []
+            met, settings = [], recipe.settings(history)
             for indices, mask in batches(len(order), config.batch_size, order.astype(np.int32)):
                 chosen, valid = sharding.split((jnp.asarray(indices), jnp.asarray(mask)), devices=devices)
-                state, terms = train_step(state, train, chosen, valid, step_key, per_epoch * epochs)
+                state, terms = recipe.step(state, train, chosen, valid, step_key, settings)
                 met.append(terms)
             nll, kl = (float(np.mean([float(getattr(t, name)) for t in met])) for name in ("nll", "kl"))
             held, elbo = _validate(state.model, validation, validation_key, devices)
@@ -159,11 +152,11 @@ def fit(
                 seconds=time.perf_counter() - started,
                 train_nll=nll,
                 kl=kl,
-                kl_weight=float(kl_weight(config, state.step)),
+                kl_weight=recipe.kl_weight(state, settings),
                 validation_nll=held,
                 validation_elbo=elbo,
             )
-            if history.best_epoch == epoch:
+            if history.best_epoch == epoch or _keeps_last(config):
                 best = state.model
             bar.set_postfix(train=f"{nll:.4f}", validation=f"{held:.4f}", kl=f"{kl:.1f}", refresh=False)
             bar.update()
@@ -224,7 +217,7 @@ def _optimizer(config: Config, schedule: "optax.Schedule") -> "optax.GradientTra
 
     dtype = config.array_dtype.type
     return optax.chain(
-        optax.clip_by_global_norm(config.clip_norm),
+        optax.identity() if config.clip_norm is None else optax.clip_by_global_norm(config.clip_norm),
         # Decay rates as scalars of the model's dtype: powers of Python floats would be float64 under 64-bit.
         optax.adamw(schedule, b1=dtype(0.9), b2=dtype(0.999), weight_decay=config.weight_decay, mask=_decays),
     )
@@ -242,18 +235,19 @@ def _initial(model: LangevinFlow, schedule: "optax.Schedule") -> TrainState:
 
 
 @eqx.filter_jit
-def _validation_step(model: LangevinFlow, batch: Batch, key: PRNGKey) -> tuple[Array, Array, Array]:
+def _validation_step(model: Model, batch: Batch, key: PRNGKey) -> tuple[Array, Array, Array]:
     """Return sums over a batch: loss times trials, bound, trials."""
     zero = jnp.zeros((), model.config.array_dtype)
-    loss, _ = unread_loss(model, batch, key, zero, dropout=not _never_reads_all(model))
+    if isinstance(model, OfficialFlow) and _scores_what_it_reads(model):
+        loss = validation_loss(model, batch, key)
+    else:
+        loss, _ = unread_loss(model, batch, key, zero, dropout=not _never_reads_all(model))
     bound, _ = evidence(model, batch, key)
     real = jnp.any(batch.mask, axis=(1, 2)).astype(bound.dtype)
     return loss * jnp.sum(real), jnp.sum(bound * real), jnp.sum(real)
 
 
-def _validate(
-    model: LangevinFlow, data: Batch, key: PRNGKey, devices: Sequence[jax.Device] | None
-) -> tuple[float, float]:
+def _validate(model: Model, data: Batch, key: PRNGKey, devices: Sequence[jax.Device] | None) -> tuple[float, float]:
     """Return the loss and the bound of the validation trials; the draws are the same in every epoch."""
     totals = np.zeros(3)
     for number, (indices, mask) in enumerate(batches(data.counts.shape[0], model.config.batch_size)):
@@ -263,12 +257,12 @@ def _validate(
     return totals[0] / totals[2], totals[1] / totals[2]
 
 
-def _part(model: LangevinFlow, trials: SpikeTrials, split: str) -> Batch:
+def _part(model: Model, trials: SpikeTrials, split: str) -> Batch:
     if split not in trials.split:
         raise ValueError(f"trials: no trial has the split {split!r}; trials.with_split(key=key) makes one")
     batch = whole_batch(model, trials.select(split=split))
     scored = np.array(batch.mask)
-    if split == "val" and _never_reads_all(model):
+    if split == "val" and _never_reads_all(model) and not _scores_what_it_reads(model):
         scored[:, : trials.observed_bins, : model.held_in] = False
     if not scored.any():
         what = "no held-out neuron or forward bin" if batch.mask.any() else "no bin"
@@ -276,12 +270,23 @@ def _part(model: LangevinFlow, trials: SpikeTrials, split: str) -> Batch:
     return batch
 
 
-def _never_reads_all(model: LangevinFlow) -> bool:
+def _keeps_last(config: Config) -> bool:
+    return config.mode == "official" and config.release.keep == "last"
+
+
+def _scores_what_it_reads(model: Model) -> bool:
+    """Return whether validation is the released one, of all entries."""
+    return model.config.mode == "official" and model.config.release.validation == "released"
+
+
+def _never_reads_all(model: Model) -> bool:
     """Return whether there are held-out neurons or forward bins; validation then scores those only."""
     return model.held_in < model.neurons or model.config.filled()[1] > 0
 
 
-def _warn_of_fast_modes(model: LangevinFlow) -> None:
+def _warn_of_fast_modes(model: Model) -> None:
+    if isinstance(model, OfficialFlow):
+        return
     _, _, bin_width = model.config.filled()
     fastest = model.potential.omega * jnp.sqrt(jnp.max(model.potential.stiffness(model.config.sites), axis=1))
     angle = float(jnp.max(fastest)) * bin_width / model.config.substeps

@@ -131,7 +131,17 @@ PROMISED = {
     },
     "neuro.metrics": {"bits_per_spike", "evaluate_nlb", "rate_r2"},
     "neuro.plotting": {"plot_rates"},
-    "neuro.langevinflow": {"Config", "LangevinFlow", "fit", "load", "predict_rates"},
+    "neuro.langevinflow": {
+        "Config",
+        "LangevinFlow",
+        "OfficialFlow",
+        "Release",
+        "fit",
+        "load",
+        "load_official_weights",
+        "official_forward",
+        "predict_rates",
+    },
 }
 LEADING = ["frequency", "det", "channel", "family", "generation", "shift", "method"]
 
@@ -189,6 +199,7 @@ def test_tdi_functions_share_their_leading_arguments(function):
         ("neuro.metrics", "evaluate_nlb", {"target", "submission"}),
         ("neuro.langevinflow", "fit", {"key"}),
         ("neuro.langevinflow", "predict_rates", {"samples", "key"}),
+        ("neuro.langevinflow", "official_forward", {"forward_bins", "noise"}),
     ],
 )
 def test_keywords_that_must_be_spelled_out(package, function, keyword_only):

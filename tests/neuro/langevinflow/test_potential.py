@@ -93,7 +93,7 @@ def test_the_model_keeps_its_own_precision():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"mode": "official"}, r"mode: expected one of the modes that exist, \('physical',\); got 'official'"),
+        ({"mode": "exact"}, r"mode: expected one of the modes that exist, \('physical', 'official'\); got 'exact'"),
         ({"dtype": "float16"}, "dtype: expected one of"),
         ({"latent_width": 30}, "latent_width: expected a multiple of channels=4, got 30"),
         ({"coupling_range": 8}, "coupling_range: expected less than half of the 16 sites"),
