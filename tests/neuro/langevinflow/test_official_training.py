@@ -11,6 +11,7 @@ from jaxprs import computed_dtypes
 
 from neuro import data
 from neuro import langevinflow as lf
+from neuro.langevinflow import training
 from neuro.langevinflow.objective import Batch, coordinated_dropout, evidence
 from neuro.langevinflow.official.dropout import bernoulli, dropped
 from neuro.langevinflow.official.objective import released_loss, validation_loss
@@ -54,7 +55,7 @@ def run(trials, start):
         return lf.fit(start, trials, key=jax.random.key(2), progress=False)
 
 
-def test_fit_trains_and_keeps_the_last_weights(run, trials, start):
+def test_fit_trains_and_keeps_the_last_weights(run, trials):
     history = run.history
     assert isinstance(run.model, lf.OfficialFlow)
     assert history.train_nll[-1] < history.train_nll[0] - 0.01
@@ -65,14 +66,17 @@ def test_fit_trains_and_keeps_the_last_weights(run, trials, start):
     assert all(e < -n * entries * 0.5 for e, n in zip(history.validation_elbo, history.validation_nll, strict=True))
 
 
-def test_last_or_best_weights(trials, start, monkeypatch):
-    from neuro.langevinflow import training
+@pytest.mark.parametrize(("keep", "expected"), [("last", 2), ("best", 1)])
+def test_last_or_best_weights(trials, start, monkeypatch, keep, expected):
+    losses, seen = iter([3.0, 1.0, 2.0]), []
 
-    for keep, expected in (("last", 2), ("best", 1)):
-        losses, seen = iter([3.0, 1.0, 2.0]), []
-        monkeypatch.setattr(training, "_validate", lambda model, *_: (seen.append(model), (next(losses), 0.0))[1])
-        found = lf.fit(start.with_release(keep=keep), trials, key=jax.random.key(2), progress=False)
-        assert found.model is seen[expected]
+    def scripted(model, *_):
+        seen.append(model)
+        return next(losses), 0.0
+
+    monkeypatch.setattr(training, "_validate", scripted)
+    found = lf.fit(start.with_release(keep=keep), trials, key=jax.random.key(2), progress=False)
+    assert found.model is seen[expected]
 
 
 def test_saved_and_loaded_models_predict_the_same(run, trials, tmp_path):
@@ -102,7 +106,7 @@ def test_shuffled_latents(run, trials):
     result = lf.diagnostics.shuffle_test(run.model, trials.select(split="val"), key=jax.random.key(1))
     assert all(np.isfinite(result))
     assert result.encoder != result.loss
-    with pytest.raises(TypeError, match="physical|LangevinFlow"):
+    with pytest.raises(TypeError):
         lf.diagnostics.frequencies(run.model)
 
 

@@ -15,6 +15,8 @@ from jaxprs import computed_dtypes
 from neuro import data, metrics
 from neuro import langevinflow as lf
 from neuro.langevinflow import training
+from neuro.langevinflow.config import some_trials
+from neuro.langevinflow.model import a_model
 from neuro.langevinflow.objective import Batch
 from neuro.langevinflow.training import _decays, _initial, kl_weight, learning_rate, train_step
 from physics.errors import ConvergenceError, DataFormatError
@@ -199,6 +201,18 @@ def test_wrong_trials_are_named(trials, start):
             lf.fit(start, trials._replace(mask=mask), key=key)
     with pytest.raises(ValueError, match="epochs: expected a positive whole number"):
         lf.fit(start, trials, key=key, epochs=0)
+
+
+def test_what_is_no_model_and_no_trials_is_named(trials, start):
+    for wrong in (None, np.ones((2, 3, 4))):
+        with pytest.raises(TypeError, match=f"trials: expected neuro.data.SpikeTrials, got {type(wrong).__name__}"):
+            some_trials(wrong)
+        with pytest.raises(TypeError, match=f"model: expected a LangevinFlow model, .* got {type(wrong).__name__}"):
+            a_model(wrong)
+        # In the tests the check of annotations comes first; it is a TypeError too.
+        for arguments in ((start, wrong), (wrong, trials)):
+            with pytest.raises(TypeError):
+                lf.fit(*arguments, key=jax.random.key(0))
 
 
 @pytest.mark.slow
