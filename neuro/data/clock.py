@@ -38,54 +38,51 @@ def end_bin(time: Int[np.ndarray, "*any"], width: int) -> Int[np.ndarray, "*any"
 
 
 def window_counts(
-    spikes: Int[np.ndarray, " spike"], first: Int[np.ndarray, " window"], bins: int
+    spikes: Int[np.ndarray, " spike"], begin: Int[np.ndarray, " window"], bins: int, width: int
 ) -> Int[np.ndarray, "window bin"]:
     """Return how many spikes of one neuron are in each bin of each window, which may overlap.
 
     Args:
-        spikes: bin of every spike, in any order.
-        first: first bin of every window.
+        spikes: time of every spike, in any order [ns].
+        begin: begin of every window [ns].
         bins: bins of a window.
+        width: of a bin [ns].
     """
     ordered = np.sort(spikes)
-    low, high = np.searchsorted(ordered, first), np.searchsorted(ordered, first + bins)
+    low, high = np.searchsorted(ordered, begin), np.searchsorted(ordered, begin + bins * width)
     number = high - low
-    window = np.repeat(np.arange(len(first)), number)
+    window = np.repeat(np.arange(len(begin)), number)
     # The spikes of a window follow one another in `ordered`, from `low` on.
     spike = np.arange(number.sum()) - np.repeat(np.cumsum(number) - number - low, number)
-    place = window * bins + ordered[spike] - first[window]
-    return np.bincount(place, minlength=len(first) * bins).reshape(len(first), bins)
+    place = window * bins + (ordered[spike] - begin[window]) // width
+    return np.bincount(place, minlength=len(begin) * bins).reshape(len(begin), bins)
 
 
-def inside(bins: Int[np.ndarray, "*any"], starts: HostArray, ends: HostArray) -> Bool[np.ndarray, "*any"]:
-    """Return whether each bin is in one of the intervals [start, end), given in bins."""
-    before, after = np.sort(starts), np.sort(ends)
-    return np.searchsorted(before, bins, side="right") > np.searchsorted(after, bins, side="right")
-
-
-def observed(
-    first: Int[np.ndarray, " window"], bins: int, intervals: Float[np.ndarray, "interval 2"], width: int, *, whole: bool
+def covered(
+    begin: Int[np.ndarray, " window"], bins: int, width: int, intervals: Float[np.ndarray, "interval 2"]
 ) -> Bool[np.ndarray, "window bin"]:
-    """Return which bins of windows were observed.
+    """Return which bins of windows lie wholly in an interval of observation [s]; the other times are in ns."""
+    starts, ends = _joined(nanoseconds(intervals[:, 0]), nanoseconds(intervals[:, 1]))
+    at = begin[:, None] + width * np.arange(bins)[None, :]
+    if not len(starts):
+        return np.zeros(at.shape, bool)
+    place = np.searchsorted(starts, at, side="right") - 1
+    return (place >= 0) & (at + width <= ends[np.maximum(place, 0)])
 
-    Args:
-        first: first bin of every window.
-        bins: bins of a window.
-        intervals: begin and end of each interval of observation [s].
-        width: ns.
-        whole: a bin counts when all of it was observed; otherwise when its first millisecond was, the benchmark's rule.
+
+def first_millisecond_covered(
+    first: Int[np.ndarray, " window"], bins: int, width: int, intervals: Float[np.ndarray, "interval 2"]
+) -> Bool[np.ndarray, "window bin"]:
+    """Return which bins of the clock have their first millisecond in an interval [s], the rule of the benchmark.
+
+    An interval (a, b) covers the milliseconds from ceil(a) to floor(b) - 1.
     """
-    begin, end = (nanoseconds(intervals[:, side]) for side in (0, 1))
-    grid = first[:, None] + np.arange(bins)[None, :]
-    if whole:
-        begin, end = _joined(begin, end)
-        starts, stops = first_bin(begin, width), end // width
-    else:
-        # The first millisecond of bin k starts at k w: it is covered from ceil(begin) to floor(end) - 1 milliseconds.
-        starts = first_bin(first_bin(begin, MILLISECOND) * MILLISECOND, width)
-        stops = first_bin((end // MILLISECOND) * MILLISECOND, width)
+    starts = first_bin(first_bin(nanoseconds(intervals[:, 0]), MILLISECOND) * MILLISECOND, width)
+    stops = first_bin(nanoseconds(intervals[:, 1]) // MILLISECOND * MILLISECOND, width)
     kept = stops > starts
-    return inside(grid, starts[kept], stops[kept])
+    grid = first[:, None] + np.arange(bins)[None, :]
+    opened, closed = np.sort(starts[kept]), np.sort(stops[kept])
+    return np.searchsorted(opened, grid, side="right") > np.searchsorted(closed, grid, side="right")
 
 
 def _joined(begin: HostArray, end: HostArray) -> tuple[HostArray, HostArray]:

@@ -61,7 +61,8 @@ def write_groups(
                     for position, one in enumerate(values):
                         dataset[position] = np.asarray(one, np.int32)
                 else:
-                    place.create_dataset(name, data=_narrow(values), compression="gzip")
+                    # HDF5 cannot compress a single number.
+                    place.create_dataset(name, data=_narrow(values), compression="gzip" if values.ndim else None)
 
 
 def _read(item: object, where: str) -> "HostArray | list[HostArray]":

@@ -17,62 +17,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from neuro.arguments import positive_number
+from neuro.data.lorenz_protocol import LORENZ_PRESETS, LorenzProtocol, least_and_most
 from neuro.data.splits import stratified_split
 from neuro.data.trials import SpikeTrials
 from physics.numerics import checks
-from physics.types import PRNGKey, Real
-from physics.units import number
+from physics.types import PRNGKey
 
 SIGMA, RHO, BETA = 10.0, 28.0, 8.0 / 3.0
-INTEGRATORS = ("euler", "rk4")
-
-MOST_HZ = 1e6
-"""Beyond, counts would not fit into 32 bits; a neuron fires below 1e3 Hz."""
-
-
-@dataclasses.dataclass(frozen=True)
-class LorenzProtocol:
-    """How many conditions, trials, neurons and bins there are, and how the system is integrated."""
-
-    conditions: int = 65
-    trials: int = 24
-    """Trials of each condition."""
-    neurons: int = 29
-    bins: int = 50
-    bin_width: Real = 0.020
-    """s"""
-    base_hz: Real = 5.0
-    """Rate of a neuron at the centre of the attractor [Hz]."""
-    integrator: str = "euler"
-    dt: float = 0.006
-    """Lorenz time per millisecond, one integration step. From about 0.03 Euler's method runs off to infinity."""
-    burn_in: int = 500
-    """Milliseconds before the first bin."""
-    train_fraction: float = 19 / 24
-    """Share of each condition's trials that trains; the rest validates."""
-
-    def __post_init__(self) -> None:
-        """Check every field."""
-        for name in ("conditions", "trials", "neurons", "bins", "burn_in"):
-            checks.positive_integer(getattr(self, name), name)
-        for name, unit in (("bin_width", "s"), ("base_hz", "Hz"), ("dt", "")):
-            object.__setattr__(self, name, positive_number(getattr(self, name), unit, name))
-        if self.base_hz > MOST_HZ:
-            raise ValueError(f"base_hz: expected at most {MOST_HZ:.0e} Hz, got {self.base_hz}")
-        checks.one_of(self.integrator, INTEGRATORS, "integrator")
-        checks.fraction(number(self.train_fraction, "", "train_fraction"), "train_fraction")
-        if self.fine_steps < 1 or not math.isclose(self.fine_steps, 1e3 * self.bin_width, rel_tol=1e-9):
-            raise ValueError(f"bin_width: expected a whole number of milliseconds, got {self.bin_width} s")
-
-    @property
-    def fine_steps(self) -> int:
-        """Integration steps of one millisecond in a bin."""
-        return round(1e3 * self.bin_width)
-
-
-LORENZ_PRESETS = {"lfads": LorenzProtocol(), "long": LorenzProtocol(neurons=30, bins=100, bin_width=0.010)}
-"""The protocols that `lorenz` knows by name."""
 
 
 def lorenz(
@@ -80,8 +31,8 @@ def lorenz(
     key: PRNGKey,
     preset: str = "lfads",
     forward_bins: int = 0,
-    at_most_one: bool = False,
     split: str = "trial",
+    path_key: PRNGKey | None = None,
     **changes: Any,
 ) -> SpikeTrials:
     """Return Poisson spikes of neurons that read a Lorenz system, with their true rates [Hz].
@@ -90,8 +41,8 @@ def lorenz(
         key: typed random key; equal keys give equal data.
         preset: a name of `LORENZ_PRESETS`.
         forward_bins: how many of the bins, the last ones, are to be forecast.
-        at_most_one: at most one spike per millisecond; the rates are then those of the clipped counts.
         split: "trial" puts trials of every condition into training and validation, "condition" whole conditions.
+        path_key: typed random key of the starts of the paths: data sets of equal ones share their conditions.
         **changes: fields of `LorenzProtocol` to change, such as `trials=8`.
 
     Raises:
@@ -103,27 +54,27 @@ def lorenz(
     checks.typed_key(key)
     checks.one_of(split, ("trial", "condition"), "split")
     preset_protocol = LORENZ_PRESETS[checks.one_of(preset, tuple(LORENZ_PRESETS), "preset")]
-    protocol = dataclasses.replace(preset_protocol, **changes)
-    path_key, readout_key, count_key, split_key = jax.random.split(key, 4)
-    paths = lorenz_paths(path_key, protocol)
+    path, readout_key, count_key, split_key = jax.random.split(key, 4)
+    protocol = _drawn(jax.random.fold_in(key, 4), dataclasses.replace(preset_protocol, **changes))
+    paths = lorenz_paths(path if path_key is None else checks.typed_key(path_key, "path_key"), protocol)
     if not np.isfinite(paths).all():
         raise ValueError(f"dt: {protocol.dt} is too large a step for {protocol.integrator!r}: the paths are not finite")
-    latents = scaled(paths)
-    fine = firing_rates(latents, readout_weights(readout_key, protocol.neurons), protocol.base_hz)
-    if at_most_one:
-        fine = -jnp.expm1(-1e-3 * fine) / 1e-3
-    condition = np.repeat(np.arange(protocol.conditions), protocol.trials)
-    counts = _draw(count_key, np.asarray(fine), protocol, at_most_one)
-    binned = fine.reshape(protocol.conditions, protocol.bins, protocol.fine_steps, protocol.neurons).mean(axis=2)
-    train = protocol.train_fraction
+    weights = readout_weights(readout_key, least_and_most(protocol.neurons, "neurons")[0])
+    fine = firing_rates(scaled(paths, protocol.norm), weights, protocol.base_hz, protocol.step)
+    if protocol.at_most_one:
+        fine = -jnp.expm1(-protocol.step * fine) / protocol.step
+    trials = least_and_most(protocol.trials, "trials")[0]
+    condition = np.repeat(np.arange(protocol.conditions), trials)
+    counts = _draw(count_key, np.asarray(fine), protocol, trials)
+    binned = fine.reshape(protocol.conditions, protocol.bins, protocol.fine_steps, -1).mean(axis=2)
     return SpikeTrials(
         counts,
         bin_width=protocol.bin_width,
-        rates=jnp.repeat(binned, protocol.trials, axis=0),
+        rates=jnp.repeat(binned, trials, axis=0),
         condition=condition,
         forward_bins=forward_bins,
-        split=stratified_split(key=split_key, condition=condition, fractions=(train, 1.0 - train, 0.0), by=split),
-        alignment=f"{protocol.burn_in} ms after a random start",
+        split=_split(split_key, protocol, condition, split),
+        alignment=f"{1e3 * protocol.burn_in * protocol.step:g} ms after a random start",
         source=f"neuro.data.lorenz(preset={preset!r})",
     )
 
@@ -140,12 +91,9 @@ def _velocity_per_step(time: Any, state: Array, dt: Array) -> Array:
 
 
 def lorenz_paths(key: PRNGKey, protocol: LorenzProtocol) -> Float[Array, "condition step 3"]:
-    """Return one path per condition at every millisecond after the burn-in.
-
-    Starts are drawn from a unit normal about (0, 0, 25).
-    """
+    """Return one path per condition at every step after the burn-in, from normally distributed starts."""
     normal = jax.random.normal(key, (3, protocol.conditions), jnp.float32)
-    start = normal + jnp.array([[0.0], [0.0], [25.0]], jnp.float32)
+    start = normal + jnp.array(protocol.start, jnp.float32)[:, None]
     path = integrate(start, protocol.dt, protocol.burn_in + protocol.bins * protocol.fine_steps, protocol.integrator)
     return jnp.transpose(path[protocol.burn_in :], (2, 0, 1))
 
@@ -174,10 +122,17 @@ def integrate(
     return solution.ys
 
 
-def scaled(path: Float[Array, "condition step 3"]) -> Float[Array, "condition step 3"]:
-    """Return the paths minus their mean in each dimension, divided by the largest absolute value of all."""
+def scaled(path: Float[Array, "condition step 3"], norm: str = "global") -> Float[Array, "condition step 3"]:
+    """Return the paths minus their mean in each dimension, divided by the largest absolute value of all.
+
+    With norm="per_condition_max" each condition and dimension is divided by its own maximum instead, which may be tiny
+    where the values are mostly negative: rates of any size come out. It is there for comparison with a published
+    generator that does so.
+    """
     centred = path - jnp.mean(path, axis=(0, 1), keepdims=True)
-    return centred / jnp.max(jnp.abs(centred))
+    if norm == "global":
+        return centred / jnp.max(jnp.abs(centred))
+    return centred / jnp.max(centred, axis=1, keepdims=True)
 
 
 def readout_weights(key: PRNGKey, neurons: int) -> Float[Array, "3 neuron"]:
@@ -188,27 +143,46 @@ def readout_weights(key: PRNGKey, neurons: int) -> Float[Array, "3 neuron"]:
 
 
 def firing_rates(
-    latents: Float[Array, "condition step 3"], weights: Float[Array, "3 neuron"], base_hz: float
+    latents: Float[Array, "condition step 3"], weights: Float[Array, "3 neuron"], base_hz: float, step: float = 1e-3
 ) -> Float[Array, "condition step neuron"]:
-    r"""Return the rates $r = r_0 e^{x W}$ [Hz], the exponent per millisecond clipped to -20 and 20."""
+    r"""Return the rates $r = r_0 e^{x W}$ [Hz], the exponent per step [s] clipped to -20 and 20."""
     drive = jnp.einsum("cts,sn->ctn", latents, weights, precision=jax.lax.Precision.HIGHEST)
-    return 1e3 * jnp.exp(jnp.clip(drive + math.log(1e-3 * base_hz), -20.0, 20.0))
+    return jnp.exp(jnp.clip(drive + math.log(step * base_hz), -20.0, 20.0)) / step
 
 
-def _draw(key: PRNGKey, rates: np.ndarray, protocol: LorenzProtocol, at_most_one: bool) -> np.ndarray:
+def _drawn(key: PRNGKey, protocol: LorenzProtocol) -> LorenzProtocol:
+    """Return the protocol with one number of trials and of neurons."""
+    random = np.random.default_rng(np.asarray(jax.random.key_data(key)))
+    trials, neurons = (
+        int(random.integers(*least_and_most(given, name), endpoint=True))
+        for name, given in (("trials", protocol.trials), ("neurons", protocol.neurons))
+    )
+    return dataclasses.replace(protocol, trials=trials, neurons=neurons)
+
+
+def _split(key: PRNGKey, protocol: LorenzProtocol, condition: np.ndarray, by: str) -> tuple[str, ...]:
+    """Return the split of every trial; those of a condition follow one another."""
+    train = protocol.train_fraction
+    if protocol.train_first and by == "trial":
+        repeats = len(condition) // protocol.conditions
+        names = ["train" if trial < round(train * repeats) else "val" for trial in range(repeats)]
+        return tuple(names) * protocol.conditions
+    return stratified_split(key=key, condition=condition, fractions=(train, 1.0 - train, 0.0), by=by)
+
+
+def _draw(key: PRNGKey, rates: np.ndarray, protocol: LorenzProtocol, trials: int) -> np.ndarray:
     """Return counts (trial, time, neuron), the trials of a condition together.
 
     Drawn on the host: JAX's Poisson draws depend on whether 64-bit is enabled.
     """
     random = np.random.default_rng(np.asarray(jax.random.key_data(key)))
-    shape = (protocol.trials, protocol.bins, protocol.neurons)
+    neurons = rates.shape[2]
     counts = []
-    for fine in rates.reshape(protocol.conditions, protocol.bins, protocol.fine_steps, protocol.neurons):
-        expected = 1e-3 * fine.astype(np.float64)
-        if at_most_one:
-            steps = (protocol.trials, *expected.shape)
-            counts.append(np.sum(random.random(steps) < expected, axis=2))
+    for fine in rates.reshape(protocol.conditions, protocol.bins, protocol.fine_steps, neurons):
+        expected = protocol.step * fine.astype(np.float64)
+        if protocol.at_most_one:
+            counts.append(np.sum(random.random((trials, *expected.shape)) < expected, axis=2, dtype=np.int64))
         else:
             # The sum of independent Poisson counts is a Poisson count of the summed rate: one draw a bin is enough.
-            counts.append(random.poisson(expected.sum(axis=1), shape))
+            counts.append(random.poisson(expected.sum(axis=1), (trials, protocol.bins, neurons)))
     return np.concatenate(counts)

@@ -47,6 +47,35 @@ def stratified_split(
     return tuple(result)
 
 
+def block_split(
+    *, key: PRNGKey, windows: int, fractions: Real = (0.7, 0.15, 0.15), blocks: int = 20
+) -> tuple[str, ...]:
+    """Return "train", "val" or "test" for every window of a continuous recording, whole blocks of time together.
+
+    Neighbouring windows are alike, so that a random division would test on what training saw. Where two blocks of
+    different sets meet, one window is left out ("none").
+
+    Args:
+        key: typed random key; equal keys give equal splits.
+        windows: number of windows, in order of time.
+        fractions: shares of the three sets, each of at least zero, with the sum 1.
+        blocks: number of blocks of equal length that are divided among the sets.
+
+    Raises:
+        ValueError: the fractions are negative or do not sum to 1, or a block would have fewer than two windows.
+    """
+    number = checks.positive_integer(windows, "windows")
+    parts = checks.positive_integer(blocks, "blocks")
+    if number < 2 * parts:
+        raise ValueError(f"blocks: expected at most {number // 2}, two windows of {number} for each; got {parts}")
+    labels = stratified_split(key=key, condition=np.zeros(parts, np.int64), fractions=fractions)
+    block = np.arange(number) * parts // number
+    result = np.array(labels, dtype=object)[block]
+    meets = np.flatnonzero(result[1:] != result[:-1])
+    result[meets + 1] = SPLITS[3]
+    return tuple(result)
+
+
 def _divide(key: PRNGKey, count: int, shares: np.ndarray) -> np.ndarray:
     ends = np.rint(np.cumsum(shares) * count).astype(int)
     names = np.empty(count, dtype=object)

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from neuro.arguments import UNIT_RATIO, positive_number, real_array, whole_numbers
-from neuro.data.splits import SPLITS, stratified_split
+from neuro.data.splits import SPLITS, block_split, stratified_split
 from physics.numerics import batching, checks
 from physics.types import PRNGKey, Real
 from physics.units import array
@@ -229,7 +229,12 @@ class SpikeTrials(eqx.Module):
         )
 
     def with_split(self, *, key: PRNGKey, fractions: Real = (0.7, 0.15, 0.15), by: str = "trial") -> "SpikeTrials":
-        """Return the trials with new splits drawn from a key; the arguments are those of `stratified_split`."""
+        """Return the trials with new splits drawn from a key.
+
+        The arguments are those of `stratified_split`; by="block" is `block_split` of trials that are in order of time.
+        """
+        if by == "block":
+            return self._replace(split=block_split(key=key, windows=len(self), fractions=fractions))
         condition = np.zeros(len(self), int) if self.condition is None else np.asarray(self.condition)
         return self._replace(split=stratified_split(key=key, condition=condition, fractions=fractions, by=by))
 

@@ -6,7 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Int
 
-from neuro.data.clock import end_bin, first_bin, nanoseconds, observed, window_counts
+from neuro.data.clock import (
+    covered,
+    end_bin,
+    first_bin,
+    first_millisecond_covered,
+    nanoseconds,
+    window_counts,
+)
 from neuro.data.nwb_file import Table
 from physics.types import HostArray
 
@@ -121,15 +128,16 @@ class Spikes:
         self, unit: int, first: Int[np.ndarray, " window"], bins: int, width: int
     ) -> tuple[Int[np.ndarray, "window bin"], Bool[np.ndarray, "window bin"]]:
         """Return the counts of one unit in windows, and which bins were observed."""
-        bin_of = nanoseconds(self.units.pieces("spike_times")[unit]) // width
-        counts = window_counts(bin_of, first, bins)
+        spikes = nanoseconds(self.units.pieces("spike_times")[unit])
+        counts = window_counts(spikes, first * width, bins, width)
         if not self.has_intervals:
             return counts, np.ones(counts.shape, bool)
         intervals = self.units.pieces("obs_intervals")[unit].reshape(-1, 2)
         if np.any(intervals[:, 1] < intervals[:, 0]):
             raise self.units.error("obs_intervals", f"an interval of row {unit} ends before it begins")
-        known = observed(first, bins, intervals, width, whole=self.whole_bins)
-        return counts, known
+        if self.whole_bins:
+            return counts, covered(first * width, bins, width, intervals)
+        return counts, first_millisecond_covered(first, bins, width, intervals)
 
     def block(
         self, units: HostArray, first: Int[np.ndarray, " window"], bins: int, width: int

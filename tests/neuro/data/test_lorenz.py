@@ -6,8 +6,8 @@ from astropy import units
 from scipy.integrate import solve_ivp
 
 from neuro import data
+from neuro.data import LorenzProtocol
 from neuro.data.lorenz import (
-    LorenzProtocol,
     firing_rates,
     integrate,
     lorenz_paths,
@@ -124,6 +124,11 @@ def test_the_long_preset_and_forward_bins():
     [
         ({"preset": "figure 3"}, "preset: expected one of 'lfads', 'long'"),
         ({"integrator": "leapfrog"}, "integrator: expected one of"),
+        ({"norm": "maximum"}, "norm: expected one of"),
+        ({"start": (0.0, float("nan"), 1.0)}, "start: expected three finite numbers"),
+        ({"trials": (5, 3)}, "trials: expected the least before the most"),
+        ({"neurons": (0, 3)}, "neurons: expected a positive whole number"),
+        ({"step": 0.003}, "bin_width: expected a whole number of steps of 0.003 s"),
         ({"split": "neuron"}, "split: expected one of"),
         ({"bin_width": 0.0205}, "whole number of milliseconds"),
         ({"bin_width": -0.02}, "bin_width: expected finite, positive"),
@@ -151,3 +156,66 @@ def test_quantities_convert():
 def test_an_integer_is_no_key():
     with pytest.raises(TypeError):
         data.lorenz(key=0)
+
+
+def test_diffrax_solvers_agree_with_our_runge_kutta():
+    """An independent solver with its own tableau, over a time in which chaos does not yet amplify rounding."""
+    import diffrax
+
+    start = jnp.array([1.0, 2.0, 24.0])
+    path = integrate(start, 0.004, 500, "rk4")
+
+    def field(time, state, _):
+        x, y, z = state
+        return jnp.stack([10.0 * (y - x), x * (28.0 - z) - y, x * y - 8.0 / 3.0 * z]) + 0.0 * time
+
+    reference = diffrax.diffeqsolve(
+        diffrax.ODETerm(field),
+        diffrax.Dopri8(),
+        t0=0.0,
+        t1=2.0,
+        dt0=0.001,
+        y0=start,
+        stepsize_controller=diffrax.PIDController(rtol=1e-10, atol=1e-10),
+        saveat=diffrax.SaveAt(ts=jnp.array([0.4, 1.2, 2.0])),
+        max_steps=20_000,
+    )
+    np.testing.assert_allclose(path[np.array([99, 299, 499])], reference.ys, rtol=0, atol=1e-4)
+
+
+def test_the_demonstration_preset_draws_sizes_and_shares_conditions():
+    few = {"conditions": 3, "bins": 30}
+    one, two = (
+        data.lorenz(key=jax.random.key(k), preset="lfads-demo", path_key=jax.random.key(9), **few) for k in (1, 2)
+    )
+    for trials in (one, two):
+        repeats = len(trials) // 3
+        assert len(trials) == 3 * repeats
+        assert 20 <= repeats <= 30
+        assert 25 <= trials.counts.shape[2] <= 35
+        assert (trials.bin_width, int(trials.counts.max())) == (0.001, 1)
+    assert (len(one), one.counts.shape[2]) != (len(two), two.counts.shape[2])
+    # Log rates span the same three shared dimensions and a constant, whatever the weights.
+    logs = [np.log(-np.log1p(-0.001 * np.asarray(t.rates, float)[:: len(t) // 3].reshape(90, -1))) for t in (one, two)]
+    assert np.linalg.matrix_rank(np.concatenate(logs, axis=1) - logs[0].mean(), tol=1e-3) <= 4
+
+
+def test_the_ladys_preset():
+    trials = data.lorenz(key=jax.random.key(0), preset="ladys")
+    assert trials.counts.shape == (32, 100, 32)
+    assert trials.split == (("train",) * 6 + ("val",) * 2) * 4
+    expected = np.asarray(trials.expected_counts)
+    # One spike per bin at the centre of the attractor.
+    assert 0.5 < np.median(expected) < 2.0
+    by_condition = data.lorenz(key=jax.random.key(0), preset="ladys", split="condition")
+    assert set(by_condition.split) == {"train", "val"}
+
+
+def test_the_norm_of_each_condition_is_its_maximum():
+    path = jnp.asarray(np.random.default_rng(0).normal(size=(4, 50, 3)))
+    own = scaled(path, "per_condition_max")
+    np.testing.assert_allclose(own.max(axis=1), 1.0, rtol=1e-12)
+    np.testing.assert_allclose(own[:, 1:] / own[:, :1], scaled(path)[:, 1:] / scaled(path)[:, :1], rtol=1e-9)
+    trials = data.lorenz(key=jax.random.key(0), norm="per_condition_max", **SMALL)
+    same = data.lorenz(key=jax.random.key(0), **SMALL)
+    assert not np.array_equal(trials.rates, same.rates)
