@@ -9,7 +9,7 @@ from neuro.data.nlb_input import write_nlb_input
 from neuro.data.nlb_target import nlb_target, write_nlb_target
 from neuro.data.nwb import read_nwb
 from neuro.data.recordings import read_reaches, read_tetrodes, read_tracking
-from neuro.data.spike_list import read_spike_list
+from neuro.data.spike_list import from_spike_list, read_spike_list
 from neuro.data.splits import block_split, stratified_split
 from neuro.data.submission import nlb_submission, write_nlb_submission
 from neuro.data.trials import SpikeTrials
@@ -20,6 +20,7 @@ __all__ = [
     "SpikeTrials",
     "block_split",
     "from_events",
+    "from_spike_list",
     "lorenz",
     "nlb_submission",
     "nlb_target",

@@ -12,7 +12,7 @@ from neuro.arguments import positive_number
 from neuro.data.trials import SpikeTrials
 from physics.errors import DataFormatError
 from physics.types import Real
-from physics.units import number
+from physics.units import number, value
 
 MOST_ENTRIES = 1_000_000_000
 """Counts that are made of one file at most: beyond, the bin width is most likely in another unit."""
@@ -60,11 +60,67 @@ def read_spike_list(
     width, unit = positive_number(bin_width, "s", "bin_width"), positive_number(time_unit, "s", "time_unit")
     found = _load(Path(path), (spike_times, neuron_ids, trial_ids))
     _check_lists(path, found, (spike_times, neuron_ids, trial_ids))
-    times = found[spike_times].astype(float) * unit
     first = _edge(path, start, "start", found, "tmin", unit) or 0.0
     last = _edge(path, stop, "stop", found, "tmax", unit)
-    neurons, neuron = _identities(found[neuron_ids])
-    trials, trial = _identities(found[trial_ids])
+    lists = [found[name] for name in (spike_times, neuron_ids, trial_ids)]
+    binned = _binned(f"{path}: dataset {spike_times!r}", lists, unit, width, (first, last))
+    return SpikeTrials(
+        **binned,
+        bin_width=width,
+        forward_bins=forward_bins,
+        alignment=f"{first} s on the clock of the file",
+        source=Path(path).name,
+    )
+
+
+def from_spike_list(
+    spike_times: Any,
+    neuron_ids: Any,
+    trial_ids: Any,
+    *,
+    bin_width: Any,
+    start: Any = 0.0,
+    stop: Any = None,
+    forward_bins: int = 0,
+    **known: Any,
+) -> SpikeTrials:
+    """Return the binned spikes of lists with time, neuron and trial of every spike; see `read_spike_list`.
+
+    Args:
+        spike_times: time of every spike from the start of its trial [s].
+        neuron_ids: neuron of every spike, whole numbers.
+        trial_ids: trial of every spike, whole numbers.
+        bin_width: s.
+        start: time of the first bin's edge [s].
+        stop: time of the last bin's edge [s]; by default the end of the bin of the last spike.
+        forward_bins: how many of the bins, the last ones, are to be forecast.
+        **known: more fields of `SpikeTrials`, such as `condition`: one for each trial, sorted by its identifier.
+
+    Raises:
+        UnitsError: a time is a quantity of another dimension.
+        ValueError: the lists are empty, of unequal length, not finite, or hold spikes outside [start, stop); or the bin
+            width is not positive, does not divide the window or makes more than a billion counts.
+    """
+    given = {
+        "spike_times": np.asarray(value(spike_times, "s", "spike_times")),
+        "neuron_ids": np.asarray(neuron_ids),
+        "trial_ids": np.asarray(trial_ids),
+    }
+    _check_lists("from_spike_list", given, tuple(given))
+    width, first = positive_number(bin_width, "s", "bin_width"), number(start, "s", "start")
+    last = None if stop is None else number(stop, "s", "stop")
+    binned = _binned("spike_times", list(given.values()), 1.0, width, (first, last))
+    defaults = {"alignment": f"{first} s", "source": "neuro.data.from_spike_list"}
+    return SpikeTrials(**binned, bin_width=width, forward_bins=forward_bins, **(defaults | known))
+
+
+def _binned(
+    where: str, lists: list[np.ndarray], unit: float, width: float, window: tuple[float, float | None]
+) -> dict[str, Any]:
+    """Return the counts and the identifiers of neurons and trials."""
+    times, (first, last) = lists[0].astype(float) * unit, window
+    neurons, neuron = _identities(lists[1])
+    trials, trial = _identities(lists[2])
     bins_needed = ((times.max() if last is None else last) - first) / width
     if bins_needed * len(trials) * len(neurons) > MOST_ENTRIES:
         raise ValueError(
@@ -79,19 +135,15 @@ def read_spike_list(
     outside = np.flatnonzero((position < 0) | (position >= bins))
     if outside.size:
         raise DataFormatError(
-            f"{path}: dataset {spike_times!r}: {outside.size} spikes outside [{first}, {last}) s, "
+            f"{where}: {outside.size} spikes outside [{first}, {last}) s, "
             f"the first at {times[outside[0]]} s (number {outside[0]})"
         )
     flat = np.bincount((trial * bins + position) * len(neurons) + neuron, minlength=len(trials) * bins * len(neurons))
-    return SpikeTrials(
-        flat.reshape(len(trials), bins, len(neurons)),
-        bin_width=width,
-        forward_bins=forward_bins,
-        neuron_ids=neurons.tolist(),
-        trial_ids=trials.tolist(),
-        alignment=f"{first} s on the clock of the file",
-        source=Path(path).name,
-    )
+    return {
+        "counts": flat.reshape(len(trials), bins, len(neurons)),
+        "neuron_ids": neurons.tolist(),
+        "trial_ids": trials.tolist(),
+    }
 
 
 def _load(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:

@@ -121,6 +121,7 @@ PROMISED = {
         "SpikeTrials",
         "block_split",
         "from_events",
+        "from_spike_list",
         "lorenz",
         "nlb_submission",
         "nlb_target",

@@ -1,6 +1,7 @@
 """The code that README and the how-to pages show, run as shown."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -52,3 +53,13 @@ def test_from_rm_tools(tmp_path):
     np.savetxt(tmp_path / "source.dat", rows)
     depth = float(run(shown("docs/how-to/from-rm-tools.md"), tmp_path).split("]")[0].strip("["))
     assert abs(depth - 40.0) < 1.0
+
+
+def test_own_nwb(tmp_path, reference):
+    (tmp_path / "000127").mkdir()
+    for name in ("recording.nwb", "000127/train.nwb"):
+        shutil.copy(reference / "nlb" / "area2_bump.nwb", tmp_path / name)
+    printed = run(shown("docs/how-to/own-nwb.md"), tmp_path)
+    assert "('hand_vel_x', 'hand_vel_y') 5" in printed
+    assert "area2_bump_split" in printed
+    assert (tmp_path / "submission.h5").exists()

@@ -1,6 +1,7 @@
 """NWB files that are no benchmark files, written here by h5py, and what is said of those that cannot be read."""
 
 import h5py
+import jax
 import numpy as np
 import pytest
 from astropy import units as u
@@ -236,6 +237,37 @@ def test_several_files_follow_one_another(tmp_path):
     assert not np.asarray(both.mask)[4:, :, 1].any()
     np.testing.assert_array_equal(both.counts[4:, :, 0], first.counts[:, :, 2])
     np.testing.assert_array_equal(both.counts[4:, :, 2], first.counts[:, :, 1])
+
+
+def test_a_test_file_beside_its_training_file(tmp_path):
+    """The archive keeps test trials in a file of their own, which lacks the held-out units."""
+    series = {"finger_vel": (ramp(np.arange(12000) / 1000), (0.0, 1000.0))}
+    flags = {"heldout": np.array([False, True, False])}
+    train = TRIALS | {"split": ["train", "val", "train", "none"]}
+    write(tmp_path / "b-train.nwb", trials=train, units=units_with(**flags), series=series)
+    held_in = {"id": np.array([0, 2]), "spike_times": SPIKES[::2], "obs_intervals": [np.array([[0.0, END]])] * 2}
+    test = TRIALS | {"split": ["test"] * 4}
+    write(tmp_path / "a-test.nwb", trials=test, units=held_in | {"heldout": np.zeros(2, bool)}, series=series)
+    trials = read_nwb(tmp_path, nlb="mc_rtt", bin_width=0.02)
+    assert trials.neuron_ids == (0, 2, 1)
+    assert trials.held_in == 2
+    assert sorted(trials.split) == ["test"] * 4 + ["train"] * 2 + ["val"]
+    hidden = trials.select(split="test")
+    assert not np.asarray(hidden.mask)[:, :, 2].any()
+    assert np.asarray(hidden.mask)[:, :, :2].all()
+    assert np.asarray(trials.select(split="val").mask).all()
+    target = nlb_target(tmp_path, nlb="mc_rtt", bin_width=0.02)
+    assert target["mc_rtt_20"]["eval_spikes_heldout"].shape == (1, 30, 1)
+
+
+def test_counts_do_not_depend_on_the_precision_that_is_enabled(tmp_path):
+    path = write(tmp_path / "a.nwb", series={"hand": (ramp(np.arange(12000) / 1000), (0.0, 1000.0))})
+    given = {"bin_width": 0.02, "window": (0.0, 1.0), "behavior": "hand"}
+    wide = read_nwb(path, **given)
+    with jax.enable_x64(False):
+        narrow = read_nwb(path, **given)
+    np.testing.assert_array_equal(wide.counts, narrow.counts)
+    np.testing.assert_array_equal(wide.behavior, narrow.behavior)
 
 
 def units_with(**columns):

@@ -3,7 +3,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from neuro.data import read_spike_list
+from neuro.data import from_spike_list, read_spike_list
 from physics.errors import DataFormatError
 
 PLAIN = {
@@ -157,3 +157,25 @@ def test_totals_of_the_real_recordings(observations):
     mouse = read_spike_list(observations / "neuro" / "mouse_olfaction_pinene.npz", bin_width=0.01, trial_ids="trials")
     assert mouse.counts.shape == (45, 50, 30)
     assert int(mouse.counts.sum()) == 12_551
+
+
+def test_lists_in_memory_are_the_file(tmp_path):
+    from astropy import units
+
+    lists = (PLAIN["spiketimes"] * 1e-3, PLAIN["neuron_ids"], PLAIN["trial_ids"])
+    read = read_spike_list(write(tmp_path), bin_width=0.005, forward_bins=1)
+    made = from_spike_list(*lists, bin_width=0.005, forward_bins=1, condition=[1, 0, 1])
+    np.testing.assert_array_equal(made.counts, read.counts)
+    np.testing.assert_array_equal(made.condition, [1, 0, 1])
+    assert (made.forward_bins, made.neuron_ids, made.trial_ids) == (1, read.neuron_ids, read.trial_ids)
+    again = from_spike_list(PLAIN["spiketimes"] * units.ms, *lists[1:], bin_width=5 * units.ms)
+    np.testing.assert_array_equal(again.counts, read.counts)
+    for arguments, message in (
+        (([], [], []), "the list of spikes is empty"),
+        (([0.1], [1, 2], [0]), "expected equal lengths"),
+        (([0.1], [1.5], [0]), "expected whole numbers"),
+        (([np.nan], [1], [0]), "expected finite numbers"),
+        (([0.1, -0.1], [1, 1], [0, 0]), "spike_times: 1 spikes outside"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            from_spike_list(*arguments, bin_width=0.05)
