@@ -56,6 +56,10 @@ class Config:
     """C: rings of D/C coupled oscillators, each ring with a frequency of its own."""
     coupling_range: int = 1
     """R: an oscillator is coupled to its R neighbours on either side."""
+    quartic: bool = True
+    """Whether large amplitudes meet a quartic wall. Without it the potential is quadratic."""
+    directed: bool = False
+    """Whether a coupling with a direction, which no potential has, lets waves run one way round the rings."""
     observed_bins: int | None = None
     forward_bins: int | None = None
     bin_width: Real = None
@@ -111,7 +115,8 @@ class Config:
                 object.__setattr__(self, field.name, getattr(given, self.mode))
         for name, allowed in _CHOICES.items():
             checks.one_of(getattr(self, name), allowed, name)
-        object.__setattr__(self, "causal", bool(checks.one_of(self.causal, (True, False), "causal")))
+        for name in _SWITCHES:
+            object.__setattr__(self, name, bool(checks.one_of(getattr(self, name), (True, False), name)))
         for name, check in _NUMBERS.items():
             given = getattr(self, name)
             if given is not None or name not in _OPTIONAL:
@@ -246,7 +251,10 @@ def _nonnegative(x: Any, name: str) -> float:
     return float(checks.nonnegative(np.asarray(number(x, "", name)), name))
 
 
+_SWITCHES = ("causal", "quartic", "directed")
 _PHYSICAL_ONLY = (
+    "quartic",
+    "directed",
     "coupling_range",
     "substeps",
     "scheme",

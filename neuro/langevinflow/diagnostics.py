@@ -35,7 +35,8 @@ def frequencies(model: LangevinFlow) -> Frequencies:
     r"""Return the frequencies and damping of the modes about the origin.
 
     $\omega_c(q)^2 = \omega_c^2 [1 + 2 \sum_d \kappa_{c,d} (1 - \cos q d)]$, q = 2 pi n/L. The quartic term stiffens
-    larger amplitudes; it is not included. Derived in docs/theory/langevinflow.md.
+    larger amplitudes; it is not included, nor is a directed coupling: `RingPotential.mode_rates` has both directions.
+    Derived in docs/theory/langevinflow.md.
 
     Raises:
         TypeError: the model is not of the physical mode.

@@ -11,10 +11,12 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from neuro.langevinflow.potential import RingPotential, elastic, square_root_kernel
 from physics.numerics.langevin import Bath, LangevinState, baoab_step, initial_state, obabo_step, ornstein_uhlenbeck
+from physics.numerics.quadratic_langevin import affine_path, exact_step, splitting_step
 
 Control = Callable[[Array, Array], Array]
 """(encoder state at the bin, latent state z and v in units of their thermal spread) -> b [s^-1/2]."""
@@ -72,6 +74,57 @@ def prior_path(
         return after, Path(after.position, after.velocity / speed)
 
     return jax.lax.scan(one, start, noise)
+
+
+def quadratic_path(
+    potential: RingPotential,
+    start: LangevinState,
+    noise: Float[Array, "bin substep draw channel site"],
+    step: float,
+    *,
+    scheme: str,
+    parallel: bool = True,
+) -> Path:
+    """Return the path after each bin in a potential without wall and directed coupling, all bins at once.
+
+    The same path as that of `prior_path` for the same noise, up to rounding, where `scheme` is "baoab" or "obabo".
+
+    Args:
+        potential: its quadratic part is used.
+        start: state before the first bin.
+        noise: standard normal draws, two for each step where `scheme` is "exact".
+        step: s.
+        scheme: "baoab", "obabo", or "exact" for the law of the continuous motion at the ends of the steps.
+        parallel: whether by an associative scan.
+    """
+    bins, substeps, draws, channels, sites = noise.shape
+    basis = jnp.asarray(real_waves(sites), noise.dtype)
+    stiffness, speed = potential.stiffness(sites), potential.omega[:, None]
+    surroundings = bath(potential, step)
+    if scheme == "exact":
+        each = exact_step(stiffness, surroundings)
+    else:
+        each = splitting_step(scheme, stiffness, surroundings)
+
+    def to_waves(x: Array) -> Array:
+        return jnp.matmul(x, basis.T, precision=jax.lax.Precision.HIGHEST)
+
+    origin = jnp.stack([to_waves(start.position), to_waves(start.velocity)], axis=-1)
+    drawn = jnp.moveaxis(to_waves(noise).reshape(bins * substeps, draws, channels, sites), 1, 3)
+    waves = affine_path(each, origin, drawn, parallel=parallel)[substeps - 1 :: substeps]
+    position, velocity = (jnp.matmul(waves[..., i], basis, precision=jax.lax.Precision.HIGHEST) for i in range(2))
+    return Path(position, velocity / speed[None])
+
+
+def real_waves(sites: int) -> np.ndarray:
+    """Return an orthonormal basis of real waves on a ring, row n of the wave number n or, with the same, L - n.
+
+    A symmetric circulant matrix has them as eigenvectors, row n with the eigenvalue at q = 2 pi n / L.
+    """
+    number, site = np.arange(sites)[:, None], np.arange(sites)[None, :]
+    # cos + sin: orthogonal for all pairs of wave numbers, and of the same length.
+    phase = 2.0 * np.pi * number * site / sites
+    return (np.cos(phase) + np.sin(phase)) / np.sqrt(sites)
 
 
 def posterior_path(

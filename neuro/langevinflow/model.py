@@ -27,6 +27,7 @@ from neuro.langevinflow.encoder import ControlNetwork, Encoded, Encoder
 from neuro.langevinflow.latents import Divergence, Latents
 from neuro.langevinflow.official.model import OfficialFlow
 from neuro.langevinflow.potential import RingPotential
+from neuro.langevinflow.simulation import simulate_path
 from physics.numerics import checks
 from physics.numerics.batching import chunked_map
 from physics.numerics.langevin import initial_state
@@ -137,25 +138,29 @@ class LangevinFlow(eqx.Module):
         width = self.config.filled()[2] if bin_width is None else bin_width
         return log_counts(self.decoder(jnp.concatenate(parts, axis=1)), width)
 
-    def simulate(self, *, key: PRNGKey, bins: Real) -> tuple[Float[Array, "time neuron"], Path]:
+    def simulate(self, *, key: PRNGKey, bins: Real, solver: str = "steps") -> tuple[Float[Array, "time neuron"], Path]:
         """Return the log of expected counts per bin along one draw of the prior, and the path.
 
         Args:
             key: typed random key.
             bins: how many there are, at least one.
+            solver: "steps", the configured scheme step by step; "diffrax", its solver QUICSORT; and for a potential
+                without wall and directed coupling "scan", the path of the steps by a scan whose depth is the logarithm
+                of its length, or "exact", the law of the continuous motion.
 
         Raises:
-            ValueError: `bins` is no positive whole number, or the decoder reads the encoder (decode="zvh"), which the
-                prior has not.
+            ValueError: `bins` is no positive whole number, the solver is unknown or not for this potential, or the
+                decoder reads the encoder (decode="zvh"), which the prior has not.
             TypeError: `key` is no typed key.
         """
         checks.typed_key(key)
         bins = checks.positive_integer(bins, "bins")
         if self.config.decode == "zvh":
             raise ValueError("simulate: a model with decode='zvh' reads the encoder, so its prior makes no rates")
-        noise, start_noise = self._noise(key, bins, forward=0)
-        start = prior_start(self.potential, start_noise)
-        _, path = prior_path(self.potential, start, noise, self._step(None))
+        start_key, path_key = jax.random.split(key)
+        ring = (2, self.config.channels, self.config.sites)
+        start = prior_start(self.potential, jax.random.normal(start_key, ring, self.config.array_dtype))
+        path = simulate_path(self.potential, start, self.config, bins=bins, key=path_key, solver=solver)
         first = Path(start.position[None], (start.velocity / self.potential.omega[:, None])[None])
         path = Path(*(jnp.concatenate(pair) for pair in zip(first, path, strict=True)))
         nothing = jnp.zeros((bins, 0), self.config.array_dtype)
@@ -170,10 +175,10 @@ class LangevinFlow(eqx.Module):
     def _step(self, bin_width: float | None) -> float:
         return (self.config.filled()[2] if bin_width is None else bin_width) / self.config.substeps
 
-    def _noise(self, key: PRNGKey, observed: int, forward: int | None = None) -> tuple[Array, Array]:
+    def _noise(self, key: PRNGKey, observed: int) -> tuple[Array, Array]:
         """Return the draws of every step, and those of the initial state."""
         config = self.config
-        bins = observed + (config.filled()[1] if forward is None else forward)
+        bins = observed + config.filled()[1]
         ring = (config.channels, config.sites)
         steps = (bins - 1) * config.substeps * config.draws
         drawn = jax.random.normal(key, (2 + steps, *ring), config.array_dtype)

@@ -4,7 +4,9 @@ $$U(z) = \sum_c \Big\{ \tfrac12 \sum_x z_c(x)^2 + \tfrac12 \sum_{d=1}^{R} \kappa
   + \tfrac{\lambda_c}{4} \sum_x z_c(x)^4 \Big\}$$
 
 The unit of energy is $k_B T = 1$ and the unit of position makes the stiffness of a lone oscillator 1, so its mass
-$m_c = 1/\omega_c^2$ alone sets its frequency. Sites are counted modulo L. Derived in docs/theory/langevinflow.md.
+$m_c = 1/\omega_c^2$ alone sets its frequency. Sites are counted modulo L. The quartic wall can be left out. A directed
+coupling $\alpha_c [z(x+1) - z(x-1)]$ can be added to the force; no potential has it as its slope, so waves then run one
+way more than the other and the stationary law is not Boltzmann's. Derived in docs/theory/langevinflow.md.
 """
 
 import math
@@ -13,12 +15,14 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Complex, Float
 
 from neuro.langevinflow.config import Config
 
 INITIAL_COUPLING = 0.25
 INITIAL_QUARTIC = 0.01
+LARGEST_DRIVE = 0.9
+"""Of the directed coupling at which the undamped waves of an uncoupled ring would grow."""
 WANTED_ANGLE = 0.5
 """Largest angle, in radians, that the fastest mode should turn in one step; a step is unstable above 2."""
 
@@ -29,7 +33,10 @@ class RingPotential(eqx.Module):
     log_omega: Float[Array, " channel"]
     log_friction: Float[Array, " channel"]
     raw_coupling: Float[Array, "channel distance"]
-    raw_quartic: Float[Array, " channel"]
+    raw_quartic: Float[Array, " channel"] | None
+    """None without a wall."""
+    raw_drive: Float[Array, " channel"] | None = None
+    """None without a directed coupling."""
 
     @classmethod
     def initial(cls, config: Config) -> "RingPotential":
@@ -46,7 +53,8 @@ class RingPotential(eqx.Module):
             log_omega=jnp.asarray(np.log(omega), dtype),
             log_friction=jnp.asarray(np.log(0.5 * omega), dtype),
             raw_coupling=jnp.full(shape, _inverse_softplus(coupling), dtype),
-            raw_quartic=jnp.full(shape[:1], _inverse_softplus(INITIAL_QUARTIC), dtype),
+            raw_quartic=jnp.full(shape[:1], _inverse_softplus(INITIAL_QUARTIC), dtype) if config.quartic else None,
+            raw_drive=jnp.zeros(shape[:1], dtype) if config.directed else None,
         )
 
     @property
@@ -72,15 +80,33 @@ class RingPotential(eqx.Module):
     @property
     def quartic(self) -> Float[Array, " channel"]:
         """Lambda, at least zero."""
-        return jax.nn.softplus(self.raw_quartic)
+        return jnp.zeros_like(self.log_omega) if self.raw_quartic is None else jax.nn.softplus(self.raw_quartic)
+
+    @property
+    def drive(self) -> Float[Array, " channel"]:
+        r"""Alpha, the directed coupling, within 0.9 of $\gamma/(2\omega)$, where a wave would begin to grow."""
+        if self.raw_drive is None:
+            return jnp.zeros_like(self.log_omega)
+        return LARGEST_DRIVE * 0.5 * self.friction / self.omega * jnp.tanh(self.raw_drive)
 
     def energy(self, position: Float[Array, "channel site"]) -> Float[Array, ""]:
-        """Return U [k_B T]."""
+        """Return U [k_B T]; the directed coupling has none."""
         return ring_energy(position, self.coupling, self.quartic)
 
     def force(self, position: Float[Array, "channel site"]) -> Float[Array, "channel site"]:
-        """Return minus the gradient of U."""
-        return ring_force(position, self.coupling, self.quartic)
+        """Return minus the gradient of U, plus the directed coupling."""
+        force = -elastic(position, self.coupling)
+        if self.raw_quartic is not None:
+            force = force - self.quartic[:, None] * position * jnp.square(position)
+        return force if self.raw_drive is None else force + directed_force(position, self.drive)
+
+    def hessian(self, position: Float[Array, "channel site"]) -> Float[Array, "channel site site"]:
+        """Return the second derivatives of U within each channel; there are none between channels."""
+        return ring_hessian(position, self.coupling, self.quartic)
+
+    def mode_rates(self, sites: int) -> Complex[Array, "channel mode 2"]:
+        """Return the two complex rates [1/s] of every small wave about the origin, at q = 2 pi n / L."""
+        return ring_mode_rates(self.stiffness(sites), self.omega, self.friction, self.drive)
 
     def stiffness(self, sites: int) -> Float[Array, "channel mode"]:
         """Return the eigenvalues A(q) of the quadratic part at q = 2 pi n / L, n = 0 .. L-1."""
@@ -107,6 +133,49 @@ def ring_force(
 ) -> Float[Array, "channel site"]:
     r"""Return $-\partial U/\partial z = -z - \sum_d \kappa_d [2 z(x) - z(x+d) - z(x-d)] - \lambda z^3$."""
     return -elastic(position, coupling) - quartic[:, None] * position * jnp.square(position)
+
+
+def ring_hessian(
+    position: Float[Array, "channel site"],
+    coupling: Float[Array, "channel distance"],
+    quartic: Float[Array, " channel"],
+) -> Float[Array, "channel site site"]:
+    r"""Return $\partial^2 U/\partial z(x)\,\partial z(y)$, the circulant A plus $3 \lambda z^2$ on the diagonal."""
+    sites = position.shape[1]
+    # The rows of A are its image of unit vectors, one for each site.
+    unit = jnp.broadcast_to(jnp.eye(sites, dtype=position.dtype)[:, None, :], (sites, *position.shape))
+    rows = jnp.swapaxes(jax.vmap(elastic, in_axes=(0, None))(unit, coupling), 0, 1)
+    return rows + jax.vmap(jnp.diag)(3.0 * quartic[:, None] * jnp.square(position))
+
+
+def directed_force(
+    position: Float[Array, "channel site"], drive: Float[Array, " channel"]
+) -> Float[Array, "channel site"]:
+    r"""Return $\alpha\,[z(x+1) - z(x-1)]$, a force that no potential has."""
+    return drive[:, None] * (jnp.roll(position, -1, axis=1) - jnp.roll(position, 1, axis=1))
+
+
+def ring_mode_rates(
+    stiffness: Float[Array, "channel mode"],
+    omega: Float[Array, " channel"],
+    friction: Float[Array, " channel"],
+    drive: Float[Array, " channel"],
+) -> Complex[Array, "channel mode 2"]:
+    r"""Return the rates s of the waves $e^{iqx + st}$, the slower decay first.
+
+    $s = -\gamma/2 \pm \sqrt{\gamma^2/4 - \omega^2 (A(q) - 2 i \alpha \sin q)}$: its imaginary part is the angular
+    frequency, minus its real part the rate of decay. Where $\alpha = 0$ both signs of the frequency decay alike.
+    """
+    sites = stiffness.shape[1]
+    sine = jnp.asarray(np.sin(2.0 * np.pi * np.arange(sites) / sites), stiffness.dtype)
+    square = jnp.square(omega)[:, None]
+    root = jnp.sqrt(
+        jax.lax.complex(
+            0.25 * jnp.square(friction)[:, None] - square * stiffness, 2.0 * square * drive[:, None] * sine[None, :]
+        )
+    )
+    half = jax.lax.complex(-0.5 * friction[:, None] * jnp.ones_like(stiffness), jnp.zeros_like(stiffness))
+    return jnp.stack([half + root, half - root], axis=2)
 
 
 def elastic(

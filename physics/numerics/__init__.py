@@ -13,6 +13,7 @@ __all__ = [
     "langevin",
     "likelihood",
     "lstsq",
+    "quadratic_langevin",
     "quadrature",
     "sharding",
     "sine_integrals",

@@ -1,5 +1,7 @@
 """Time of one training step and of prediction, compilation left out: pytest tests/benchmarks --benchmark-only."""
 
+import time
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -8,7 +10,10 @@ import pytest
 
 from neuro import data
 from neuro import langevinflow as lf
+from neuro.langevinflow.dynamics import prior_path, prior_start, quadratic_path
 from neuro.langevinflow.objective import Batch
+from neuro.langevinflow.official.recipe import ReleasedRecipe
+from neuro.langevinflow.state import History
 from neuro.langevinflow.training import _initial, learning_rate, train_step
 
 pytestmark = pytest.mark.usefixtures("relaxed_promotion")
@@ -42,6 +47,43 @@ def test_training_step(benchmark, size, decoder):
 
     step()
     benchmark.pedantic(step, rounds=10)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_official_training_step(benchmark, size):
+    model, spikes = made(size, mode="official")
+    recipe, number = ReleasedRecipe(model.config), len(spikes)
+    state, settings = recipe.initial(model), recipe.settings(History())
+    batch, valid = Batch(spikes.counts, spikes.mask), jnp.ones(number, bool)
+    indices, key = jnp.arange(number, dtype=jnp.int32), jax.random.key(1)
+
+    def step():
+        result = recipe.step(state, batch, indices, valid, key, settings)
+        return jax.block_until_ready(eqx.filter(result, eqx.is_array))
+
+    step()
+    before = time.process_time()
+    benchmark.pedantic(step, rounds=10)
+    benchmark.extra_info["CPU seconds per step"] = (time.process_time() - before) / 10
+
+
+@pytest.mark.parametrize("way", ["steps", "scan", "loop over modes"])
+@pytest.mark.parametrize("bins", [50, 500, 5000, 50000])
+def test_quadratic_path(benchmark, bins, way):
+    """Whether the associative scan pays: it does not on few CPU cores."""
+    config = lf.Config(quartic=False, observed_bins=50, forward_bins=0, bin_width=0.02)
+    potential = lf.RingPotential.initial(config)
+    start = prior_start(potential, jax.random.normal(jax.random.key(0), (2, 4, 16), jnp.float32))
+    noise = jax.random.normal(jax.random.key(1), (bins, 1, 1, 4, 16), jnp.float32)
+
+    @jax.jit
+    def path(draws):
+        if way == "steps":
+            return prior_path(potential, start, draws, 0.02)[1]
+        return quadratic_path(potential, start, draws, 0.02, scheme="baoab", parallel=way == "scan")
+
+    jax.block_until_ready(path(noise))
+    benchmark.pedantic(lambda: jax.block_until_ready(path(noise)), rounds=10)
 
 
 def test_prediction(benchmark):

@@ -112,6 +112,7 @@ PROMISED = {
         "langevin",
         "likelihood",
         "lstsq",
+        "quadratic_langevin",
         "quadrature",
         "sharding",
         "special",

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +9,16 @@ import pytest
 from astropy import units
 
 from neuro.langevinflow import Config, RingPotential
-from neuro.langevinflow.potential import elastic, ring_energy, ring_force, ring_stiffness, square_root_kernel
+from neuro.langevinflow.potential import (
+    directed_force,
+    elastic,
+    ring_energy,
+    ring_force,
+    ring_hessian,
+    ring_mode_rates,
+    ring_stiffness,
+    square_root_kernel,
+)
 
 CHANNELS, SITES = 3, 9
 
@@ -152,3 +162,65 @@ def test_numbers_are_kept_as_plain_ones():
 def test_float64_needs_to_be_enabled():
     with jax.enable_x64(False), pytest.raises(ValueError, match="jax_enable_x64"):
         _ = Config(dtype="float64").array_dtype
+
+
+def test_the_hessian_is_that_of_the_energy(parameters):
+    expected = jax.jit(jax.hessian(ring_energy))(*parameters)
+    found = ring_hessian(*parameters)
+    for c in range(CHANNELS):
+        np.testing.assert_allclose(found[c], expected[c, :, c], rtol=1e-12, atol=1e-14)
+        others = np.delete(np.asarray(expected[c]), c, axis=1)
+        assert not np.any(others)
+
+
+def test_the_directed_coupling_has_no_potential(parameters):
+    position, _, _ = parameters
+    drive = jnp.array([0.3, -0.2, 0.0])
+    slope = jax.jit(jax.jacobian(directed_force))(position, drive)
+    for c in range(CHANNELS):
+        block = np.asarray(slope[c, :, c])
+        np.testing.assert_allclose(block, -block.T, atol=1e-15)
+        assert block[0, 1] == drive[c]
+
+
+def test_rates_of_waves_are_those_of_the_linearised_motion(parameters):
+    _, coupling, _ = parameters
+    omega, friction = jnp.array([9.0, 20.0, 2.0]), jnp.array([4.0, 50.0, 7.0])
+    drive = 0.9 * friction / (2 * omega) * jnp.array([1.0, -0.5, 0.0])
+    found = np.asarray(ring_mode_rates(ring_stiffness(coupling, SITES), omega, friction, drive))
+    for c in range(CHANNELS):
+        ahead = np.roll(np.eye(SITES), 1, axis=1)
+        force = -dense(coupling, c) + float(drive[c]) * (ahead - ahead.T)
+        drift = np.block(
+            [
+                [np.zeros((SITES, SITES)), np.eye(SITES)],
+                [float(omega[c]) ** 2 * force, -float(friction[c]) * np.eye(SITES)],
+            ]
+        )
+        expected = np.linalg.eigvals(drift)
+        # Every rate is an eigenvalue, and all of them are found; none grows.
+        distance = np.abs(found[c].ravel()[:, None] - expected[None, :])
+        assert distance.min(axis=1).max() < 1e-6
+        assert distance.min(axis=0).max() < 1e-6
+        assert found[c].real.max() < 0
+
+
+def test_optional_parts_of_the_potential(parameters):
+    position = parameters[0][:, :7]
+    sizes = {"dtype": "float64", "latent_width": 21, "channels": 3, "observed_bins": 9, "forward_bins": 0}
+    plain, walled, directed = (
+        RingPotential.initial(Config(bin_width=0.02, **sizes, **options))
+        for options in ({"quartic": False}, {}, {"directed": True})
+    )
+    assert len(jax.tree.leaves(plain)) + 1 == len(jax.tree.leaves(walled)) == len(jax.tree.leaves(directed)) - 1
+    assert not np.any(plain.quartic)
+    np.testing.assert_allclose(plain.force(position), -elastic(position, plain.coupling), rtol=1e-14)
+    np.testing.assert_allclose(walled.force(position), directed.force(position), rtol=1e-14)
+    np.testing.assert_allclose(plain.hessian(position)[1], plain.hessian(0 * position)[1], rtol=1e-14)
+    np.testing.assert_allclose(np.linalg.eigvalsh(plain.hessian(position)), np.sort(plain.stiffness(7)), rtol=1e-12)
+    strong = eqx.tree_at(lambda p: p.raw_drive, directed, jnp.array([50.0, -50.0, 0.3]))
+    assert np.all(strong.mode_rates(7).real < 0)
+    extra = strong.force(position) - directed.force(position)
+    np.testing.assert_allclose(extra, directed_force(position, strong.drive), rtol=1e-9, atol=1e-12)
+    slope = jax.jit(jax.grad(lambda p: jnp.sum(p.force(position) ** 2)))(directed)
+    assert np.all(slope.raw_drive != 0)
