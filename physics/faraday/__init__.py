@@ -104,6 +104,10 @@ __all__ = [
     "lambda_squared",
     "lambda_squared_width",
     "parameters",
+    "plot_aliases",
+    "plot_faraday_spectrum",
+    "plot_polarization",
+    "plot_posterior",
     "plot_rotation",
     "polarization_sigma",
     "read_cube",
@@ -129,10 +133,13 @@ __all__ = [
 ]
 
 
+_FIGURES = frozenset(name for name in __all__ if name.startswith("plot_"))
+
+
 def __getattr__(name: str) -> Any:
     # Drawing stands above the models and loads on first use.
-    if name == "plot_rotation":
-        from physics.faraday.plotting import plot_rotation
+    if name in _FIGURES:
+        from physics.faraday import plotting
 
-        return plot_rotation
+        return getattr(plotting, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

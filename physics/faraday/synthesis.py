@@ -118,7 +118,9 @@ def depth_axis(lambda_squared: Real, *, max_depth: Real = None, step: Real = Non
         checks.positive(np.asarray(value), name)
     if not limit / spacing < MAX_POINTS / 2:
         raise ValueError(f"max_depth, step: expected at most {MAX_POINTS} depths, got {2 * limit / spacing:.3g}")
-    count = max(1, int(np.ceil(limit / spacing * (1.0 - 1e-12))))
+    # A limit that was asked for is reached; what the channels carry is not exceeded.
+    whole = np.ceil(limit / spacing * (1.0 - 1e-12)) if max_depth is not None else np.floor(limit / spacing)
+    count = max(1, int(whole))
     return np.arange(-count, count + 1) * spacing
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from physics.constants import MILLIARCSECOND
 from physics.faraday.cube import SkyFrame
 from physics.faraday.maps import RotationMap
-from physics.files import replacing
+from physics.faraday.plotting.figures import saved
 from physics.types import HostArray
 
 if TYPE_CHECKING:
@@ -49,10 +49,7 @@ def plot_rotation(
     left.set_ylabel("relative declination [mas]")
     if maps.frame.object:
         figure.suptitle(maps.frame.object)
-    if path is not None:
-        with replacing(path, overwrite=overwrite) as temporary:
-            figure.savefig(temporary, dpi=150)
-    return figure
+    return saved(figure, path, overwrite=overwrite)
 
 
 def _extent(frame: SkyFrame, shape: tuple[int, ...]) -> tuple[float, float, float, float]:
