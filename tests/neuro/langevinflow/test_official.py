@@ -122,7 +122,7 @@ def transcription(weights, counts, noise, forward):
     return linear("readout", layer_norm("decoder.norm2", y + fed)), x
 
 
-@pytest.mark.parametrize(("observed", "forward"), [(1, 0), (1, 2), (6, 0), (4, 3)])
+@pytest.mark.parametrize(("observed", "forward"), [(1, 0), (4, 3)])
 def test_any_length_equals_a_plain_transcription(model, recorded, observed, forward):
     rng = np.random.default_rng(observed)
     counts = rng.poisson(0.7, (2, observed, 24)).astype(float)

@@ -162,7 +162,7 @@ def test_waves_run_alike_in_both_directions_and_at_the_frequencies_of_the_modes(
 
 def test_each_solver_in_the_model_and_what_it_refuses():
     model = LangevinFlow(CONFIG, held_in=2, mean_rate=np.ones(3), key=jax.random.key(0))
-    for solver in ("steps", "scan", "exact"):
+    for solver in ("steps", "scan"):
         log_expected, path = model.simulate(key=jax.random.key(1), bins=4, solver=solver)
         assert log_expected.shape == (4, 3)
         assert path.position.shape == (4, *SHAPE)

@@ -227,6 +227,48 @@ def test_lorenz_rates_are_recovered_through_the_latents():
 
 
 @pytest.mark.slow
+def test_the_frequencies_of_the_model_that_made_the_counts_are_found():
+    """Rings of 1 and 3 Hz, learned from 0.6 and 1.8 Hz by the evidence lower bound itself."""
+    config = lf.Config(
+        latent_width=6,
+        channels=2,
+        encoder_width=24,
+        hidden_width=24,
+        decoder="linear",
+        quartic=False,
+        observed_bins=100,
+        forward_bins=0,
+        bin_width=0.02,
+        kl_weight=1.0,
+        epochs=80,
+        learning_rate=2e-2,
+        batch_size=32,
+        warm_up_steps=100,
+        keep_probability=0.8,
+    )
+
+    def with_rings(model, hertz, friction):
+        values = (jnp.log(2 * math.pi * jnp.asarray(hertz, jnp.float32)), jnp.full(2, math.log(friction), jnp.float32))
+        values = (*values, jnp.full((2, 1), -3.0, jnp.float32))
+        fields = ("log_omega", "log_friction", "raw_coupling")
+        return eqx.tree_at(lambda m: [getattr(m.potential, name) for name in fields], model, list(values))
+
+    truth = with_rings(
+        lf.LangevinFlow(config, held_in=30, mean_rate=np.full(30, 15.0), key=jax.random.key(0)), (1, 3), 1.0
+    )
+    weight = 0.42 * jax.random.normal(jax.random.key(1), (30, 12), jnp.float32)
+    truth = eqx.tree_at(lambda m: m.decoder.readout.weight, truth, weight)
+    draw = eqx.filter_jit(lambda m, keys: jax.vmap(lambda key: m.simulate(key=key, bins=100)[0])(keys))
+    log_expected = draw(truth, jax.random.split(jax.random.key(2), 512))
+    counts = np.asarray(jax.random.poisson(jax.random.key(3), jnp.exp(log_expected)))
+    trials = data.SpikeTrials(counts, bin_width=0.02, split=["train"] * 480 + ["val"] * 32)
+    start = with_rings(lf.LangevinFlow.for_trials(trials, config, key=jax.random.key(4)), (0.6, 1.8), 3.0)
+    run = lf.fit(start, trials, key=jax.random.key(5), progress=False)
+    found, expected = (lf.diagnostics.frequencies(model).undamped for model in (run.model, truth))
+    np.testing.assert_allclose(found, expected, rtol=0.08)
+
+
+@pytest.mark.slow
 def test_held_out_neurons_of_a_real_recording_are_predicted(observations):
     trials = data.read_spike_list(observations / "neuro" / "rat_motor_cortex.npz", bin_width=0.02)
     trials = trials.select(trials=slice(0, 400)).hold_out(every=4).with_split(key=jax.random.key(0))
