@@ -295,7 +295,7 @@ def _assemble(
         covariance=covariance,
         amplitude=None,
         amplitude_error=None,
-        chi2=best.chi2 + pulled,
+        chi2=jnp.where(count > 0, best.chi2, 0.0) + pulled,
         dof=jnp.maximum(count - 2, 0).astype(rm.dtype),
         alias_rm=empty,
         alias_log_odds=empty,

@@ -194,7 +194,9 @@ def _width(fdf: FaradaySpectrum, fwhm: Any) -> Array:
     if fwhm is None:
         return fdf.fwhm
     width = checks.positive(units.array(fwhm, "rad/m2", "fwhm"), "fwhm")
-    checks.broadcastable({"fwhm": width.shape, "the spectra": fdf.value.shape[:-1]})
+    batch = fdf.value.shape[:-1]
+    if checks.broadcastable({"fwhm": width.shape, "the spectra": batch}) != batch:
+        raise ValueError(f"fwhm: expected one number or one for each spectrum {batch}, got shape {width.shape}")
     return width.astype(fdf.depth.dtype)
 
 

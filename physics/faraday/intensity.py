@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Complex, Float, Int
 
 from physics import units
+from physics.errors import UnitsError
 from physics.faraday.conventions import in_one_unit
 from physics.faraday.intensity_fit import MAX_ORDER, best_order, model_value
 from physics.faraday.likelihood import scaled
@@ -41,6 +42,8 @@ class IntensityModel(eqx.Module):
     reference_frequency: Float[Array, ""]
     """$\\nu_0$."""
     model: str = eqx.field(static=True)
+    unit: str = eqx.field(static=True, default="")
+    """Of the intensity, if it was a quantity."""
 
     units: ClassVar[dict[str, str]] = {"reference_frequency": "Hz"}
 
@@ -49,8 +52,14 @@ class IntensityModel(eqx.Module):
 
         Args:
             frequency: shape (channel,) [Hz].
+
+        Raises:
+            UnitsError: a quantity is not a frequency.
+            ValueError: the frequencies are not one axis of positive numbers.
         """
         nu = checks.positive(units.array(frequency, "Hz", "frequency"), "frequency").astype(self.coefficients.dtype)
+        if nu.ndim != 1:
+            raise ValueError(f"frequency: expected the shape (channel,), got {nu.shape}")
         ratio = nu / self.reference_frequency
         kernel = jax.tree_util.Partial(model_value, self.model == "linear", ratio)
         return chunked_map(kernel, self.coefficients, core_ndim=1)
@@ -64,12 +73,16 @@ class IntensityModel(eqx.Module):
             frequency: shape (channel,) [Hz].
             polarization: P = Q + iU, shape spectra + channels, in the unit of the intensity.
             sigma: standard deviation of one real Stokes parameter, broadcasts with it.
+
+        Raises:
+            UnitsError: an argument has another dimension than the intensity had, or one of both had no unit.
+            ValueError: the polarization is not complex, or shapes do not match.
         """
         model = self(frequency)
-        p = jnp.asarray(polarization)
+        p = jnp.asarray(self._plain(polarization, "polarization"))
         if not jnp.issubdtype(p.dtype, jnp.complexfloating):
             raise ValueError(f"polarization: expected complex numbers Q + iU, got an array of {p.dtype}")
-        error = in_one_unit({"sigma": sigma})["sigma"].astype(model.dtype)
+        error = units.array(self._plain(sigma, "sigma"), "", "sigma").astype(model.dtype)
         shape = checks.broadcastable({"polarization": p.shape, "the model": model.shape, "sigma": error.shape})
         model, p, error = (jnp.broadcast_to(x, shape) for x in (model, p, error))
         finite = jnp.isfinite(p.real) & jnp.isfinite(p.imag) & jnp.isfinite(error)
@@ -77,6 +90,13 @@ class IntensityModel(eqx.Module):
         inverse = 1.0 / jnp.where(mask, model, 1.0)
         clean = jnp.where(mask, p, 0.0)
         return scaled(clean, inverse.astype(p.real.dtype)), jnp.where(mask, error, 1.0) * inverse, mask
+
+    def _plain(self, x: Any, name: str) -> Any:
+        if self.unit and not units.is_quantity(x):
+            raise UnitsError(
+                f"{name}: expected a quantity convertible to {self.unit}, as the intensity, got plain numbers"
+            )
+        return units.value(x, self.unit, name)
 
 
 def fit_intensity(
@@ -138,7 +158,8 @@ def fit_intensity(
         jnp.asarray(float(nonnegative), dtype),
     )
     columns = chunked_map(kernel, values, weights, core_ndim=1, chunk_size=1024)
-    return IntensityModel(**columns, reference_frequency=jnp.asarray(reference, dtype), model=model)
+    unit = str(intensity.unit) if units.is_quantity(intensity) and not intensity.unit.is_equivalent("") else ""
+    return IntensityModel(**columns, reference_frequency=jnp.asarray(reference, dtype), model=model, unit=unit)
 
 
 def _data(nu: np.ndarray, intensity: Any, sigma: Any, mask: Any) -> tuple[Array, Array]:

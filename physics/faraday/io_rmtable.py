@@ -110,12 +110,14 @@ def rmtable_row(
         intensity: the model of Stokes I that the polarization was divided by, if it was.
 
     Raises:
-        ValueError: the spectrum has no position, or there is no peak.
+        ValueError: the spectrum has no position, there is no peak, or the Faraday spectra are several.
     """
     if spectrum.position is None:
         raise ValueError("spectrum: expected one with a position (right ascension and declination), got none")
     cleaned = dirty_or_clean if isinstance(dirty_or_clean, CleanedSpectrum) else None
     fdf = dirty_or_clean if cleaned is None else cleaned.dirty
+    if fdf.value.ndim != 1:
+        raise ValueError(f"dirty_or_clean: expected one line of sight, got the shape {fdf.value.shape}")
     first = {name: float(np.ravel(np.asarray(getattr(peaks, name)))[0]) for name in peaks.units}
     height, error, low = (
         float(np.ravel(np.asarray(x))[0]) for x in (peaks.amplitude, peaks.amplitude_error, peaks.amplitude_debiased)
@@ -124,6 +126,7 @@ def rmtable_row(
         raise ValueError("peaks: expected a peak, got none")
     used = np.asarray(fdf.weights > 0)
     nu = SPEED_OF_LIGHT / np.sqrt(np.asarray(fdf.lambda_squared, np.float64))
+    reference = float(fdf.lambda0_squared)
     fractions = intensity is not None or spectrum.intensity is None
     row: dict[str, Any] = {
         "ra": spectrum.position[0] / DEGREE,
@@ -136,7 +139,7 @@ def rmtable_row(
         "polangle_err": first["evpa_error"] / DEGREE,
         "derot_polangle": _degrees(first["evpa0"]),
         "derot_polangle_err": first["evpa0_error"] / DEGREE,
-        "reffreq_pol": SPEED_OF_LIGHT / np.sqrt(float(fdf.lambda0_squared)),
+        "reffreq_pol": float(SPEED_OF_LIGHT / np.sqrt(reference)) if reference > 0.0 else np.inf,
         "minfreq": nu[used].min(),
         "maxfreq": nu[used].max(),
         "channelwidth": float(np.median(channel_widths(nu))),
@@ -242,6 +245,8 @@ def _complete(row: Mapping[str, Any], number: int) -> dict[str, Any]:
     if not {"ra", "dec"} <= row.keys():
         raise ValueError(f"rows[{number}]: expected ra and dec [deg], got {', '.join(row)}")
     for name, (unit, (low, high)) in NUMBERS.items():
+        if name in row and np.asarray(row[name]).dtype.kind not in "fiu":
+            raise ValueError(f"rows[{number}]: {name}: expected a number in {unit or 'no unit'}, got {row[name]!r}")
         if name in row and not (np.isnan(row[name]) or low <= row[name] <= high):
             raise ValueError(f"rows[{number}]: {name}: expected {low} to {high} {unit}, got {row[name]!r}")
     galactic = SkyCoord(row["ra"], row["dec"], unit="deg", frame="icrs").galactic

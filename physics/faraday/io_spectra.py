@@ -12,6 +12,7 @@ from physics.constants import DEGREE
 from physics.errors import DataFormatError
 from physics.faraday.polarization_spectrum import PolarizationSpectrum, checked_spectrum
 from physics.files import replacing
+from physics.numerics import checks
 from physics.types import HostArray
 
 SEVEN = ("freq_Hz", "i", "q", "u", "di", "dq", "du")
@@ -28,6 +29,8 @@ NAMES = {
     "du": ("du", "u_err", "u_error", "sigma_u", "stokesu_error", "stokes_u_err"),
 }
 """Columns by the names that are understood, in small letters."""
+
+SPELLINGS = frozenset(spelling for spellings in NAMES.values() for spelling in spellings)
 
 FREQUENCY_NAME = re.compile(r"(?:freq|frequency|nu)(?:_?(hz|khz|mhz|ghz))?", re.IGNORECASE)
 
@@ -69,6 +72,7 @@ def write_spectrum(spectrum: PolarizationSpectrum, path: str | os.PathLike[str],
     Raises:
         FileExistsError: `path` exists and `overwrite` is false.
         FileNotFoundError: the folder of `path` does not exist.
+        ValueError: the spectrum has an intensity without its errors.
     """
     columns = _columns(spectrum)
     with replacing(path, overwrite=overwrite) as temporary:
@@ -99,7 +103,8 @@ def write_polspectra(
     Raises:
         FileExistsError: `path` exists and `overwrite` is false.
         FileNotFoundError: the folder of `path` does not exist.
-        ValueError: there is no spectrum, or one has no position.
+        ValueError: there is no spectrum, one has no position or no errors of I, their units differ, or `beam` has not
+            three values.
     """
     from astropy.coordinates import SkyCoord
     from astropy.io import fits
@@ -110,8 +115,15 @@ def write_polspectra(
     places = [s.position for s in rows]
     if any(place is None for place in places):
         raise ValueError(f"spectra: expected a position for each, got none for number {places.index(None)}")
+    # Fractions, whose I is written as one, have no unit beside what has one.
+    found = {s.unit for s in rows if s.intensity is not None or s.unit} or {""}
+    if len(found) > 1:
+        raise ValueError(f"spectra: expected one unit for all, got {sorted(found)}")
+    flux = found.pop()
     sky = SkyCoord(np.array(places), unit="rad", frame="icrs")
-    widths = np.full(3, np.nan) if beam is None else np.asarray(beam, float) / DEGREE
+    widths = (
+        np.full(3, np.nan) if beam is None else np.asarray(checks.sequence_of_shape(beam, 3, "beam"), float) / DEGREE
+    )
     names = {"freq": "freq_Hz", "stokesI": "I", "stokesI_error": "dI", "stokesQ": "Q", "stokesQ_error": "dQ"}
     names |= {"stokesU": "U", "stokesU_error": "dU"}
     tables = [_seven(s) for s in rows]
@@ -122,7 +134,7 @@ def write_polspectra(
             for name, x in (("ra", sky.ra), ("dec", sky.dec), ("l", sky.galactic.l), ("b", sky.galactic.b))
         ),
         *(
-            fits.Column(name, "QD()", unit="Hz" if name == "freq" else rows[0].unit, array=_ragged(tables, key))
+            fits.Column(name, "QD()", unit="Hz" if name == "freq" else flux, array=_ragged(tables, key))
             for name, key in names.items()
         ),
         *(
@@ -176,6 +188,8 @@ def read_polspectra(path: str | os.PathLike[str]) -> list[PolarizationSpectrum]:
 def _columns(spectrum: PolarizationSpectrum) -> dict[str, HostArray]:
     named = {"I": spectrum.intensity, "Q": spectrum.q, "U": spectrum.u}
     named |= {"dI": spectrum.sigma_i, "dQ": spectrum.sigma_q, "dU": spectrum.sigma_u}
+    if spectrum.intensity is not None and spectrum.sigma_i is None:
+        raise ValueError("spectrum: expected sigma_i, the errors of its intensity, got None")
     if spectrum.intensity is None:
         named = {"q": spectrum.q, "u": spectrum.u, "dq": spectrum.sigma_q, "du": spectrum.sigma_u}
     mask = np.asarray(spectrum.mask)
@@ -241,15 +255,19 @@ def _ecsv(file: Path) -> tuple[dict[str, HostArray], dict[str, Any]]:
 
 def _text(file: Path) -> dict[str, HostArray]:
     try:
-        lines = [line.strip() for line in file.read_text().splitlines() if line.strip()]
+        lines = [line.strip() for line in file.read_text().splitlines()]
     except UnicodeDecodeError as error:
         raise DataFormatError(f"{file}: is not text: {error}") from error
     names: list[str] | None = None
     rows: list[list[float]] = []
     for number, line in enumerate(lines, 1):
+        if not line:
+            continue
         cells = re.split(r"[,\s]+", line.lstrip("#").strip().strip(","))
         if line.startswith("#") or (names is None and not rows and not _is_number(cells[0])):
-            found = [c for c in cells if FREQUENCY_NAME.fullmatch(c)]
+            # A remark may speak of the frequency alone.
+            stokes = not line.startswith("#") or any(c.lower() in SPELLINGS for c in cells)
+            found = stokes and any(FREQUENCY_NAME.fullmatch(c) for c in cells)
             names = cells if found and not rows else names
             continue
         try:

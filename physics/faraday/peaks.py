@@ -87,7 +87,7 @@ def find_peaks(
     checks.positive_integer(count, "count")
     count = min(count, dirty.depth.shape[0] - 2)
     variance = _variance(dirty, noise)
-    limit = _limit(threshold_sigma, dirty)
+    limit = _limit(threshold_sigma, dirty.depth.dtype)
     value = spectrum.value if isinstance(spectrum, FaradaySpectrum) else spectrum.restored
     arrays = [value, dirty.polarization, dirty.weights, variance, dirty.lambda0_squared]
     kernel = jax.tree_util.Partial(
@@ -142,7 +142,7 @@ def synthesis_peaks(
     checks.positive_integer(count, "count")
     kernel, arrays, cores = spectrum_kernel(channels, grid)
     real = channels.weights.dtype
-    limit = checks.nonnegative(units.array(threshold_sigma, "", "threshold_sigma"), "threshold_sigma").astype(real)
+    limit = _limit(threshold_sigma, real)
     peaks = jax.tree_util.Partial(
         _peaks_of, True, min(count, len(grid) - 2), jnp.asarray(grid, real), jnp.asarray(channels.host, real), limit
     )
@@ -250,8 +250,8 @@ def _variance(fdf: FaradaySpectrum, noise: Any) -> Array:
     return jnp.broadcast_to(each[..., None], fdf.polarization.shape)
 
 
-def _limit(threshold_sigma: Any, fdf: FaradaySpectrum) -> Array:
+def _limit(threshold_sigma: Any, dtype: Any) -> Array:
     limit = checks.nonnegative(units.array(threshold_sigma, "", "threshold_sigma"), "threshold_sigma")
     if limit.ndim:
         raise ValueError(f"threshold_sigma: expected one number, got an array of shape {limit.shape}")
-    return limit.astype(fdf.depth.dtype)
+    return limit.astype(dtype)

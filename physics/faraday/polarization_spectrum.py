@@ -83,6 +83,7 @@ def checked_spectrum(columns: dict[str, np.ndarray], where: str, **labels: Any) 
     if "i" in values and np.all(values["i"] == 1.0) and np.all(np.nan_to_num(values["di"]) == 0.0):
         # The customary way to write fractions in seven columns.
         del values["i"], values["di"]
+        labels["unit"] = ""
     mask = np.all(np.isfinite(np.stack(list(values.values()))), axis=0)
     if not mask.any():
         raise DataFormatError(f"{where}: no channel has all of {', '.join(values)}")

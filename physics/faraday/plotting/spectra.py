@@ -57,7 +57,8 @@ def plot_polarization(
         overwrite: whether to replace a file that exists.
 
     Raises:
-        ValueError: shapes disagree, the model is that of several lines of sight and `index` chooses none.
+        ValueError: shapes disagree; a value in use is not finite, or not positive where it must be; the model is that
+            of several lines of sight and `index` chooses none.
         TypeError: `model` is something else.
         FileExistsError: `path` exists and `overwrite` is false.
     """
@@ -68,8 +69,10 @@ def plot_polarization(
     upper, lower = figure.subplots(2, 1, sharex=True)
     for values, errors, colour, name in ((q, sigma_q, Q_COLOUR, "q"), (u, sigma_u, U_COLOUR, "u")):
         _points(upper, L, values, errors, used, colour, name)
-    size = np.hypot(q, u)
-    error = np.asarray(angle_error(size / np.sqrt(0.5 * (sigma_q**2 + sigma_u**2))))
+    # Channels that are not used may hold anything.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.hypot(q, u) / np.sqrt(0.5 * (sigma_q**2 + sigma_u**2))
+    error = np.asarray(angle_error(np.where(np.isfinite(ratio), ratio, 0.0)))
     angle = 0.5 * np.arctan2(u, q)
     _points(lower, L, np.degrees(angle), np.degrees(error), used, MODEL_COLOUR, "data")
     if model is not None:
@@ -95,7 +98,11 @@ def _data(lambda_squared: Real, q: Real, u: Real, sigma: Any, mask: Any) -> tupl
         if x.shape not in ((), L.shape):
             raise ValueError(f"{name}: expected the shape {L.shape} of lambda_squared, got {x.shape}")
     used = np.broadcast_to(True if mask is None else np.asarray(mask, bool), L.shape)
-    return (L, *(np.broadcast_to(x, L.shape) for x in arrays.values()), used)
+    whole = {name: np.broadcast_to(x, L.shape) for name, x in arrays.items()}
+    for name, x in whole.items():
+        check, harmless = (checks.positive, 1.0) if name.startswith("sigma") else (checks.finite, 0.0)
+        check(np.where(used, x, harmless), name)
+    return (L, *whole.values(), used)
 
 
 def _points(
@@ -152,7 +159,7 @@ def _draw_model(upper: Any, lower: Any, L: HostArray, p: HostArray, *, amplitude
 def _limits(axes: Any, angle: HostArray) -> None:
     """Show all angles there can be, unless those of the data span less than a third of them."""
     degrees = np.degrees(angle)
-    span = max(float(np.ptp(degrees)), 10.0)
+    span = max(float(np.ptp(degrees)), 10.0) if degrees.size else 180.0
     if span > 60.0:
         axes.set(ylim=(-90.0, 90.0), yticks=range(-90, 91, 45))
     else:

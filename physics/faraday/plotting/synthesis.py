@@ -1,5 +1,6 @@
 """Faraday spectra: as synthesised, cleaned, with their components, and the RMSF beside them."""
 
+import dataclasses
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +51,7 @@ def plot_faraday_spectrum(
         raise TypeError(f"fdf: expected a FaradaySpectrum or a CleanedSpectrum, got {type(fdf)}")
     dirty = fdf if isinstance(fdf, FaradaySpectrum) else fdf.dirty
     leading = dirty.value.shape[:-1]
-    one = one_of_many(dirty, leading, index, "the spectrum")
+    one = _line_of_sight(dirty, index)
     figure = Figure(figsize=(8.0, 6.4), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(2.0, 1.0))
     depth = np.asarray(one.depth)
@@ -75,6 +76,19 @@ def plot_faraday_spectrum(
     lower.set_title(f"FWHM {float(one.fwhm):.4g} rad m$^{{-2}}$", fontsize="small", loc="left")
     _legend(lower)
     return saved(figure, path, overwrite=overwrite)
+
+
+def _line_of_sight(fdf: FaradaySpectrum, index: Index) -> FaradaySpectrum:
+    one = one_of_many(fdf, fdf.value.shape[:-1], index, "the spectrum")
+    # As many lines of sight as channels or depths must not be taken for these.
+    weighted = fdf if fdf.weights.ndim == 1 else one
+    return dataclasses.replace(
+        one,
+        depth=fdf.depth,
+        lambda_squared=fdf.lambda_squared,
+        weights=weighted.weights,
+        variance=weighted.variance,
+    )
 
 
 def _legend(axes: Any) -> None:

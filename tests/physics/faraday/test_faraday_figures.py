@@ -171,3 +171,27 @@ def test_what_is_drawn_must_be_one_line_of_sight(data, fit, cleaned, posterior):
         faraday.plot_faraday_spectrum(fit)
     with pytest.raises(ValueError, match=r"q: expected the shape \(24,\)"):
         faraday.plot_polarization(L, q[:3], u, SIGMA)
+
+
+def test_channels_that_are_not_used_may_hold_anything(data):
+    q, u = (np.array(x[0]) for x in data)
+    q[3], sigma = np.nan, np.full(24, SIGMA)
+    sigma[3] = 0.0
+    mask = np.arange(24) != 3
+    lower = faraday.plot_polarization(L, q, u, sigma, mask=mask).axes[1]
+    points = next(line for line in lower.lines if line.get_marker() == "o")
+    assert len(points.get_xdata()) == 23
+    assert faraday.plot_polarization(L, q, u, sigma, mask=np.zeros(24, bool)).axes[1].get_ylim() == (-90.0, 90.0)
+    with pytest.raises(ValueError, match="q: expected finite"):
+        faraday.plot_polarization(L, q, u, SIGMA)
+    with pytest.raises(ValueError, match="sigma_q: expected finite, positive"):
+        faraday.plot_polarization(L, np.nan_to_num(q), u, sigma)
+
+
+def test_as_many_lines_of_sight_as_channels(data):
+    p = jax.lax.complex(data[0][0], data[1][0])
+    several = faraday.rm_synthesis(
+        L, jnp.linspace(1.0, 2.0, 24).astype(p.dtype)[:, None] * p[None], np.linspace(-100.0, 100.0, 51), sigma=SIGMA
+    )
+    curve = faraday.plot_faraday_spectrum(several, index=4).axes[0].lines[0]
+    np.testing.assert_allclose(curve.get_ydata(), np.abs(several.value[4]))

@@ -161,6 +161,8 @@ def test_other_things_are_refused(fdf):
         faraday.find_peaks(P)
     with pytest.raises(TypeError):
         faraday.false_alarm_probability(5.0, P)
+    with pytest.raises(ValueError, match="threshold_sigma: expected one number"):
+        faraday.synthesis_peaks(L, P, DEPTH, sigma=0.1, threshold_sigma=[3.0, 4.0])
     with pytest.raises(ValueError, match="sigma: expected the standard deviation"):
         faraday.synthesis_peaks(L, P, DEPTH, sigma=None)
     with pytest.raises(ValueError, match="signal_to_noise"):

@@ -175,6 +175,7 @@ def test_masked_channels_and_empty_spectra(pixels):
     np.testing.assert_allclose(fit.alias_log_odds[0, :3], alone.alias_log_odds[:3], rtol=1e-6, atol=1e-9)
     np.testing.assert_array_equal(fit.determined, [bool(alone.determined), False, False])
     np.testing.assert_array_equal(fit.dof, [1, 0, 0])
+    assert float(fit.chi2[2]) == 0.0
     # Flagged by infinite errors, and no NaN anywhere.
     assert np.all(np.isinf(fit.rm_error[1:]))
     assert np.all(np.asarray(fit.p_value[1:]) == 1.0)

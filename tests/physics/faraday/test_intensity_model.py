@@ -7,6 +7,7 @@ from faraday_references import reference_spectrum
 from scipy.optimize import curve_fit
 
 from physics import faraday
+from physics.errors import UnitsError
 
 NU = np.linspace(1.0e9, 2.0e9, 60)
 RNG = np.random.default_rng(2)
@@ -118,3 +119,22 @@ def test_real_polarization_is_refused():
     model = faraday.fit_intensity(NU, np.ones(60), 0.1, order=0)
     with pytest.raises(ValueError, match="polarization: expected complex"):
         model.fraction(NU, np.ones(60), 0.1)
+
+
+def test_fractions_are_in_the_unit_of_the_intensity():
+    from astropy import units as u
+
+    intensity = np.full(60, 2.0)
+    p = np.full(60, 0.1 + 0.2j)
+    plain = faraday.fit_intensity(NU, intensity, 0.01, order=0)
+    model = faraday.fit_intensity(NU, intensity * u.Jy, 10.0 * u.mJy, order=0)
+    value, error, _ = model.fraction(NU, 1e3 * p * u.mJy, 10.0 * u.mJy)
+    np.testing.assert_allclose(value, p / 2.0)
+    np.testing.assert_allclose(error, 0.005)
+    for wrong, arguments in ((model, (p, 0.01 * u.Jy)), (model, (p * u.K, 0.01 * u.Jy)), (plain, (p * u.mJy, 0.01))):
+        with pytest.raises(UnitsError, match="polarization"):
+            wrong.fraction(NU, *arguments)
+    with pytest.raises(UnitsError, match="sigma"):
+        model.fraction(NU, p * u.Jy, 0.01)
+    with pytest.raises(ValueError, match=r"frequency: expected the shape \(channel,\)"):
+        plain(1.4e9)

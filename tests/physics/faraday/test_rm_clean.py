@@ -160,6 +160,7 @@ def test_scales_with_the_data(spectra):
         ({"window": np.ones(121)}, "window: expected booleans"),
         ({"window": np.ones(7, bool)}, "shapes do not broadcast"),
         ({"fwhm": -1.0}, "fwhm"),
+        ({"fwhm": np.ones((2, 20))}, "fwhm: expected one number or one for each"),
     ],
 )
 def test_bad_input_is_named(spectra, arguments, message):

@@ -176,7 +176,9 @@ def test_polspectra_of_different_lengths(tmp_path):
     np.testing.assert_array_equal(back[0].u, first.u)
     np.testing.assert_allclose(back[1].position, (6.0, 0.2))
     assert back[1].intensity is None
-    assert (back[0].name, back[0].unit) == ("one", "Jy")
+    assert (back[0].name, back[0].unit, back[1].unit) == ("one", "Jy", "")
+    faraday.write_polspectra([short, first], tmp_path / "turned.fits")
+    assert [each.unit for each in faraday.read_polspectra(tmp_path / "turned.fits")] == ["", "Jy"]
     with pytest.raises(ValueError, match="expected a position for each, got none for number 1"):
         faraday.write_polspectra([first, dataclasses.replace(short, position=None)], tmp_path / "q.fits")
     with pytest.raises(ValueError, match="at least one"):
@@ -327,3 +329,39 @@ def test_cubes_that_cannot_be_written(tmp_path, sky):
     faraday.write_faraday_cube(fixed, place, tmp_path / "x.fits")
     with pytest.raises(FileExistsError):
         faraday.write_faraday_cube(fixed, place, tmp_path / "x.fits")
+
+
+def test_remarks_and_the_number_of_a_bad_line(tmp_path):
+    rows = ROWS[:, [0, 2, 3, 5, 6]]
+    read = faraday.read_spectrum(text(tmp_path / "a.dat", rows, "# sorted by frequency"))
+    np.testing.assert_array_equal(read.q, rows[:, 1])
+    (tmp_path / "b.dat").write_text("\n\n# sorted\n1e9 1 2 3 4\n2e9 1 2 3 four\n")
+    with pytest.raises(DataFormatError, match=r"b\.dat, line 5"):
+        faraday.read_spectrum(tmp_path / "b.dat")
+
+
+def test_spectra_that_cannot_be_written(tmp_path):
+    source = spectrum(tmp_path, position=(1.0, 0.5), unit="Jy")
+    for bad, options, message in (
+        ([source, dataclasses.replace(source, unit="mJy")], {}, "one unit for all"),
+        ([source], {"beam": (1e-3, 1e-3)}, "beam: expected 3 elements"),
+        ([dataclasses.replace(source, sigma_i=None)], {}, "expected sigma_i"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            faraday.write_polspectra(bad, tmp_path / "p.fits", **options)
+    with pytest.raises(ValueError, match="expected sigma_i"):
+        faraday.write_spectrum(dataclasses.replace(source, sigma_i=None), tmp_path / "s.dat")
+    assert [path.name for path in tmp_path.iterdir()] == ["source.dat"]
+
+
+def test_rmtable_at_zero_wavelength_and_of_one_line_of_sight(tmp_path, line_of_sight):
+    source, _, cleaned, model = line_of_sight
+    squared, depth = source.lambda_squared, cleaned.depth
+    p = cleaned.dirty.polarization
+    zero = faraday.rm_synthesis(squared, p, depth, sigma=0.001, lambda0_squared=0.0)
+    assert faraday.rmtable_row(source, faraday.find_peaks(zero), zero, intensity=model)["reffreq_pol"] == np.inf
+    several = faraday.rm_synthesis(squared, np.stack([p, p]), depth, sigma=0.001)
+    with pytest.raises(ValueError, match="one line of sight"):
+        faraday.rmtable_row(source, faraday.find_peaks(several), several, intensity=model)
+    with pytest.raises(ValueError, match=r"rows\[0\]: rm: expected a number"):
+        faraday.write_rmtable([{"ra": 1.0, "dec": 2.0, "rm": "ten"}], tmp_path / "t.fits")
