@@ -10,6 +10,7 @@ from neuro.data.clock import covered, nanoseconds, whole_nanoseconds, window_cou
 from neuro.data.nwb_trials import bin_nanoseconds, whole_bins, window_nanoseconds
 from neuro.data.spike_list import MOST_ENTRIES
 from neuro.data.trials import SpikeTrials
+from physics.errors import UnitsError
 from physics.numerics import checks
 from physics.types import HostArray, Real
 from physics.units import number, value
@@ -110,8 +111,11 @@ def tile_windows(start: Any, stop: Any, length: Any, *, gap: Real = 0.0) -> Host
 def _times(given: Any, name: str) -> HostArray:
     plain = np.asarray(value(given, "s", name))
     times = real_array(np.zeros(0) if plain.size == 0 else plain, name).astype(np.float64)
-    if times.ndim != 1 or not np.isfinite(times).all():
+    if times.ndim != 1:
         raise ValueError(f"{name}: expected a list of finite times in seconds, got shape {times.shape}")
+    bad = np.flatnonzero(~np.isfinite(times))
+    if bad.size:
+        raise ValueError(f"{name}: expected a list of finite times in seconds, got {times[bad[0]]} at {bad[0]}")
     return times
 
 
@@ -132,6 +136,8 @@ def _intervals(given: Any) -> HostArray | None:
     """Return an array (interval, 2) [s], None if it is none."""
     try:
         found = np.asarray(value(given, "s", "observed"), np.float64)
+    except UnitsError:
+        raise
     except (TypeError, ValueError):
         return None
     if found.ndim != 2 or found.shape[1] != 2:

@@ -87,10 +87,13 @@ def read_nwb(
         UnitsError: a time is a quantity of another dimension.
         ValueError: windows are not a multiple of the bin width, or another argument is out of range.
     """
-    given = (align, window, conditions, behavior, None if isinstance(lag, float) and lag == 0.0 else lag)
+    lag_seconds, forward_seconds = number(lag, "s", "lag"), number(forward, "s", "forward")
     if nlb is not None:
-        if any(one is not None for one in given):
-            raise ValueError("nlb: the data set defines align, window, conditions, behavior and lag; pass none of them")
+        given = any(one is not None for one in (align, window, conditions, behavior))
+        if given or lag_seconds != 0.0 or forward_seconds != FORWARD:
+            raise ValueError(
+                "nlb: the data set defines align, window, conditions, behavior, lag and forward; pass none of them"
+            )
         cut = benchmark_cut(nlb_set(nlb, "nlb"), bin_width)
     else:
         width = bin_nanoseconds(bin_width)
@@ -98,10 +101,10 @@ def read_nwb(
             width=width,
             align=align or "start_time",
             window=None if window is None else window_nanoseconds(window, width),
-            forward=whole_bins(whole_nanoseconds(number(forward, "s", "forward")), width, "forward"),
+            forward=whole_bins(whole_nanoseconds(forward_seconds), width, "forward"),
             conditions=_names(conditions),
             behavior=behavior if isinstance(behavior, str) or behavior is None else tuple(behavior),
-            lag=whole_nanoseconds(number(lag, "s", "lag")),
+            lag=whole_nanoseconds(lag_seconds),
         )
     cut = replace(
         cut,

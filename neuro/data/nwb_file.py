@@ -45,10 +45,12 @@ class Table:
         if f"{name}_index" in self.group:
             raise self.error(name, "expected one value per row, got lists of various lengths")
         values = np.asarray(dataset[()])
-        if values.dtype.kind in "OS":
+        if values.dtype.kind in "OS" and values.ndim == 1:
+            self._check_rows(name, len(values))
             return np.array([one.decode() if isinstance(one, bytes) else str(one) for one in values], dtype=object)
         if values.ndim != 1 or values.dtype.kind not in "biuf":
             raise self.error(name, f"expected one number or text per row, got {values.dtype} of shape {values.shape}")
+        self._check_rows(name, len(values))
         return values
 
     def times(self, name: str) -> HostArray:
@@ -77,6 +79,7 @@ class Table:
         ends = np.asarray(self.group[f"{name}_index"][()]).astype(np.int64)
         if np.any(np.diff(ends, prepend=0) < 0) or (ends.size and ends[-1] > dataset.shape[0]):
             raise self.error(f"{name}_index", f"expected growing ends of at most {dataset.shape[0]}, got {ends}")
+        self._check_rows(f"{name}_index", len(ends))
         return Ragged(self, name, dataset, ends)
 
     def _dataset(self, name: str) -> Any:
@@ -84,7 +87,13 @@ class Table:
             raise DataFormatError(
                 f"{self.path}: table {self.name!r}: no column {name!r}; there are {', '.join(self.columns)}"
             )
+        if not hasattr(self.group[name], "shape"):
+            raise self.error(name, "expected an array, got a group")
         return self.group[name]
+
+    def _check_rows(self, name: str, rows: int) -> None:
+        if rows != len(self):
+            raise self.error(name, f"expected {len(self)} rows, those of 'id'; got {rows}")
 
 
 @dataclass(frozen=True)

@@ -84,8 +84,9 @@ def window_nanoseconds(window: Any, width: int) -> tuple[int, int]:
     except (TypeError, ValueError) as error:
         raise ValueError(f"window: expected begin and end in seconds, got {window!r}") from error
     low, high = (whole_nanoseconds(number(edge, "s", "window")) for edge in (begin, end))
-    if whole_bins(high - low, width, "window") < 1:
+    if high <= low:
         raise ValueError(f"window: expected an end after the begin, got {window!r}")
+    whole_bins(high - low, width, "window")
     return low, high
 
 
@@ -114,7 +115,7 @@ def held_out_units(units: Table, ids: HostArray, cut: Cut) -> HostArray:
         return units.truths(cut.held_out or "heldout")
     if cut.held_out is None:
         return units.truths("heldout") if "heldout" in units else np.zeros(len(ids), bool)
-    named = whole_numbers(np.asarray(cut.held_out, np.int64), "held_out") if len(cut.held_out) else ids[:0]
+    named = whole_numbers(cut.held_out, "held_out") if np.size(cut.held_out) else ids[:0]
     unknown = sorted(set(named.tolist()) - set(ids.tolist()))
     if unknown:
         raise ValueError(f"held_out: unknown units {unknown}; {units.path} has {ids.tolist()}")

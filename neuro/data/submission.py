@@ -42,7 +42,8 @@ def nlb_submission(
     Raises:
         UnitsError: a quantity with a unit, such as rates in Hz.
         ValueError: the shape is not that of the counts, a rate is negative or not finite, no neuron is held out, a
-            split has no trial, or the target has other trials or another order.
+            split has no trial, or the target has other trials or neurons or another order.
+        DataFormatError: the target lacks the group or its held-out spikes.
     """
     known = nlb_set(nlb, "nlb")
     predicted = checks.nonnegative(real_array(rates, "rates"), "rates").astype(np.float64)
@@ -111,6 +112,8 @@ def _compare_spikes(trials: SpikeTrials, truth: Mapping[str, Any]) -> None:
     """Check that the trials are those of the target, in its order."""
     counts = np.asarray(trials.counts)[:, : trials.observed_bins, trials.held_in :]
     known = np.asarray(trials.mask)[:, : trials.observed_bins, trials.held_in :]
+    if "eval_spikes_heldout" not in truth:
+        raise DataFormatError(f"target: no array 'eval_spikes_heldout'; there are {', '.join(sorted(truth)) or 'none'}")
     spikes = np.asarray(truth["eval_spikes_heldout"])
     if spikes.shape != counts.shape:
         raise ValueError(
@@ -118,7 +121,9 @@ def _compare_spikes(trials: SpikeTrials, truth: Mapping[str, Any]) -> None:
         )
     differ = np.any((counts != spikes) & known & ~np.isnan(spikes), axis=(1, 2))
     if differ.any():
-        raise ValueError(f"trials: the target has other trials or another order, from trial {differ.argmax()} on")
+        raise ValueError(
+            f"trials: the target has other trials or neurons or another order, from trial {differ.argmax()} on"
+        )
 
 
 def _halves(rates: HostArray, part: str, held_in: int, block: str) -> dict[str, HostArray]:

@@ -200,10 +200,13 @@ class SpikeTrials(eqx.Module):
             drop_remainder: leave out bins at the end of the observed and of the forward block that fill no new bin.
 
         Raises:
-            ValueError: the observed or forward bins are not a multiple of `factor`, and the rest may not be dropped.
+            ValueError: the observed or forward bins are not a multiple of `factor`, and the rest may not be dropped; or
+                `factor` is above the observed bins.
         """
         factor = checks.positive_integer(factor, "factor")
         observed, forward = self.observed_bins // factor, self.forward_bins // factor
+        if observed < 1:
+            raise ValueError(f"factor: expected at most {self.observed_bins}, the observed bins; got {factor}")
         if not drop_remainder and (self.observed_bins % factor or self.forward_bins % factor):
             raise ValueError(
                 f"factor: {self.observed_bins} observed and {self.forward_bins} forward bins are not multiples of "

@@ -25,6 +25,8 @@ def bits_per_spike_interval(
 ) -> Interval:
     """Return `bits_per_spike` with its bootstrap interval: trials are drawn with replacement, the mean rate with them.
 
+    Resamples without a spike have no score and are left out.
+
     Args:
         rates: expected counts per bin, (trial, time, neuron).
         counts: spikes per bin, NaN where unobserved, same shape.
@@ -36,8 +38,8 @@ def bits_per_spike_interval(
         ValueError: as in `bits_per_spike`; fewer than two trials, or a confidence that is no fraction.
         TypeError: `key` is not a typed key.
     """
-    estimate = bits_per_spike(rates=rates, counts=counts)
-    n, r = (real_array(x, "counts").astype(np.float64) for x in (counts, rates))
+    n, r = (_trials(x, name) for x, name in ((counts, "counts"), (rates, "rates")))
+    estimate = bits_per_spike(rates=r, counts=n)
     observed = ~np.isnan(n)
     r = np.where(observed, np.where(r == 0, RATE_FLOOR, r), 0.0)
     gain = np.sum(np.where(observed, np.nan_to_num(n) * np.log(np.where(observed, r, 1.0)) - r, 0.0), axis=(1, 2))
@@ -47,8 +49,8 @@ def bits_per_spike_interval(
     mean = total / np.maximum(number, 1)
     # A silent neuron costs its floor in every bin and nothing per spike.
     null = np.sum(total * np.log(np.where(mean > 0, mean, 1.0)) - number * np.maximum(mean, RATE_FLOOR), axis=1)
-    with np.errstate(invalid="ignore"):
-        scores = (drawn @ gain - null) / (total.sum(axis=1) * np.log(2.0))
+    spiking = total.sum(axis=1) > 0
+    scores = (drawn @ gain - null)[spiking] / (total.sum(axis=1)[spiking] * np.log(2.0))
     return _interval(estimate, scores, confidence)
 
 
@@ -68,17 +70,25 @@ def rate_r2_interval(
         ValueError: as in `rate_r2`; fewer than two trials, or a confidence that is no fraction.
         TypeError: `key` is not a typed key.
     """
-    estimate = rate_r2(truth=truth, rates=rates)
-    t, r = (real_array(x, "truth").astype(np.float64) for x in (truth, rates))
+    t, r = (_trials(x, name) for x, name in ((truth, "truth"), (rates, "rates")))
+    estimate = rate_r2(truth=t, rates=r)
     shift = t.mean(axis=(0, 1))  # variances from sums of squares must not cancel
     drawn = _resampled(len(t), key, resamples)
     residual = drawn @ np.sum((t - r) ** 2, axis=1)
     first, second = drawn @ np.sum(t - shift, axis=1), drawn @ np.sum((t - shift) ** 2, axis=1)
     total = second - first**2 / (len(t) * t.shape[1])
-    varies = np.ptp(t, axis=(0, 1)) > 0
+    # A truth that varies may be constant over the trials that are drawn, but for the rounding of these sums.
+    varies = total > 1e-12 * second
     met = np.where(residual == 0, 1.0, 0.0)
     scores = np.where(varies, 1.0 - residual / np.where(varies, total, 1.0), met).mean(axis=1)
     return _interval(estimate, scores, confidence)
+
+
+def _trials(x: Any, name: str) -> np.ndarray:
+    found = real_array(x, name).astype(np.float64)
+    if found.ndim != 3:
+        raise ValueError(f"{name}: expected the shape (trial, time, neuron), got {found.shape}")
+    return found
 
 
 def _resampled(trials: int, key: PRNGKey, resamples: int) -> np.ndarray:
@@ -92,5 +102,5 @@ def _resampled(trials: int, key: PRNGKey, resamples: int) -> np.ndarray:
 
 def _interval(estimate: float, scores: np.ndarray, confidence: float) -> Interval:
     tail = 0.5 * (1.0 - checks.fraction(confidence, "confidence"))
-    low, high = np.nanquantile(scores, [tail, 1.0 - tail])
+    low, high = np.quantile(scores, [tail, 1.0 - tail]) if len(scores) else (np.nan, np.nan)
     return Interval(estimate, float(low), float(high))

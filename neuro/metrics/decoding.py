@@ -89,7 +89,7 @@ def decoding_r2(
 
     Raises:
         ValueError: shapes disagree, a rate is not finite, a behaviour is known in part of a row only, a decoder has
-            no trial, or only one mask is given.
+            no trial or no known behaviour, or only one mask is given.
 
     Source: Pei et al. (2021), Neural Latents Benchmark '21; compared in the tests with its evaluator.
     """
@@ -98,6 +98,9 @@ def decoding_r2(
     for (x, y), name in ((train, "train_behavior"), (evaluated, "eval_behavior")):
         if x.shape[:2] != y.shape[:2]:
             raise ValueError(f"{name}: expected {x.shape[:2]} trials and bins, those of the rates; got {y.shape[:2]}")
+    for given, like, name in zip(evaluated, train, ("eval_rates", "eval_behavior"), strict=True):
+        if given.shape[2] != like.shape[2]:
+            raise ValueError(f"{name}: expected {like.shape[2]} variables, those of training; got {given.shape[2]}")
     if (train_mask is None) != (eval_mask is None):
         raise ValueError("train_mask, eval_mask: expected both or none")
     masks = [_decoders(m, len(x), n) for m, (x, _), n in ((train_mask, train, "train"), (eval_mask, evaluated, "eval"))]
@@ -107,8 +110,8 @@ def decoding_r2(
         )
     scores = []
     for chosen_train, chosen_eval in zip(masks[0].T, masks[1].T, strict=True):
-        decoder = ridge_decoder(*_known(train, chosen_train), penalty=penalty)
-        x, y = _known(evaluated, chosen_eval)
+        decoder = ridge_decoder(*_known(train, chosen_train, "train"), penalty=penalty)
+        x, y = _known(evaluated, chosen_eval, "eval")
         scores.append(determination(y, decoder(x)).mean())
     return float(np.mean(scores))
 
@@ -145,8 +148,10 @@ def _decoders(mask: Any, trials: int, name: str) -> np.ndarray:
     return found
 
 
-def _known(arrays: list[np.ndarray], chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _known(arrays: list[np.ndarray], chosen: np.ndarray, part: str) -> tuple[np.ndarray, np.ndarray]:
     """Return the samples of the chosen trials whose first behaviour variable is known."""
     x, y = (values[chosen].reshape(-1, values.shape[-1]) for values in arrays)
     known = ~np.isnan(y[:, 0])
-    return x[known], y[known]
+    if not known.any():
+        raise ValueError(f"{part}_behavior: expected a known value in the trials of each decoder, got NaN only")
+    return _samples(x[known], f"{part}_rates"), _samples(y[known], f"{part}_behavior")

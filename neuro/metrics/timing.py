@@ -20,7 +20,8 @@ def tp_correlation(*, rates: Any, counts: Any, behavior: Any) -> float:
             `is_short`), as in `dmfc_rsg`.
 
     Raises:
-        ValueError: shapes disagree, or no condition has two trials of different speed and time.
+        ValueError: shapes disagree, a rate between set and go is NaN, or no condition has two trials of different speed
+            and time.
 
     Source: Pei et al. (2021), Neural Latents Benchmark '21; compared in the tests with its evaluator.
     """
@@ -34,6 +35,8 @@ def tp_correlation(*, rates: Any, counts: Any, behavior: Any) -> float:
         )
     if y.ndim != 2 or len(y) != len(r) or y.shape[1] < 2:
         raise ValueError(f"behavior: expected the shape ({len(r)}, variable) with two variables or more, got {y.shape}")
+    if np.isnan(r[~np.isnan(n[:, :, 0])]).any():
+        raise ValueError("rates: expected a number in every bin between set and go, got NaN")
     speed = np.array([_speed(one[~np.isnan(spikes[:, 0])]) for one, spikes in zip(r, n, strict=True)])
     names = y[:, :3] if y.shape[1] == 5 else y[:, :-1]
     known = ~np.isnan(names).any(axis=1) & ~np.isnan(y[:, -1]) & ~np.isnan(speed)

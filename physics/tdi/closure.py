@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from physics import units
 from physics.constants import SPEED_OF_LIGHT
 from physics.numerics import checks
 from physics.tdi.combinations import LINKS, Combination, Word
@@ -42,6 +43,7 @@ class LightTimes:
     Raises:
         ValueError: a link is missing or unknown, a light time is not finite and positive, or a rate is not between -1
             and 1.
+        UnitsError: a quantity has another dimension.
     """
 
     at_zero: Mapping[str, Any]
@@ -51,6 +53,10 @@ class LightTimes:
         for name, table in (("at_zero", self.at_zero), ("rate", self.rate)):
             if table is not None and set(table) != set(LINKS):
                 raise ValueError(f"{name}: expected the links {', '.join(LINKS)}, got {', '.join(map(str, table))}")
+        for name, unit in (("at_zero", "s"), ("rate", "")):
+            if (table := getattr(self, name)) is not None:
+                plain = {link: units.value(one, unit, name) for link, one in table.items()}
+                object.__setattr__(self, name, plain)
         checks.positive(_known(self.at_zero), "at_zero")
         rates = checks.finite(_known(self.rate or dict.fromkeys(LINKS, 0.0)), "rate")
         if np.max(np.abs(rates)) >= 1.0:

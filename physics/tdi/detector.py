@@ -63,7 +63,7 @@ class Parts(NamedTuple):
     numbers: list[Any]
     """Arrays; None in the place of every leaf that is none."""
     rest: tuple[Any, tuple[Any, ...]]
-    """The structure, and the leaves that are not arrays: callables of the user."""
+    """The structure, and the leaves that choose what is compiled: callables of the user, whole numbers in them."""
 
     def together(self) -> Any:
         """Return the tree."""
@@ -89,8 +89,11 @@ def as_arrays(tree: Any, dtype: Any) -> Any:
 
 
 def _number_or_other(leaf: Any, dtype: Any) -> tuple[Any, Any]:
-    if isinstance(leaf, float | int | np.generic | np.ndarray):
+    if isinstance(leaf, float | np.floating):
         return np.asarray(leaf, dtype), None
+    # Whole numbers and truth values of a user's shape choose what it does: steps, places in a table, branches.
+    if isinstance(leaf, np.ndarray) and leaf.dtype.kind in "biuf":
+        return (leaf.astype(dtype) if leaf.dtype.kind == "f" else leaf), None
     if eqx.is_array(leaf):
         return (leaf.astype(dtype) if eqx.is_inexact_array(leaf) else leaf), None
     return None, leaf

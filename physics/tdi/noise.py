@@ -107,13 +107,14 @@ class InstrumentNoise(eqx.Module):
         acceleration_shape: factor on the acceleration PSD: a callable of f [Hz], or a table (frequency, factor); white
             by default. A callable is traced, so it must use operations that JAX knows; frequencies outside a table are
             an error where they are known and give NaN inside `jit`, never an extrapolation. A callable that returns a
-            negative factor gives NaN there.
+            negative factor gives NaN there. It is compiled once, so it must not change later; numbers that vary belong
+            into the arrays of an `equinox.Module`.
         displacement_shape: the same for the displacement PSD.
 
     Raises:
         ValueError: amplitudes are not one or six finite numbers of at least zero, or a table is not valid.
         UnitsError: a quantity has another dimension.
-        TypeError: a shape is neither a callable nor a pair.
+        TypeError: a shape is neither a callable nor a pair, or cannot be hashed.
     """
 
     acceleration: Amplitude
@@ -185,14 +186,32 @@ def link_noise(frequency: Float[Array, ""], noise: InstrumentNoise) -> Float[Arr
         frequency: f [Hz].
         noise: with arrays in place of Python numbers.
     """
-    omega = 2.0 * math.pi * frequency
-    displacement = _six(noise.displacement) * (omega / (SPEED_OF_LIGHT * STRAIN_SCALE))
-    acceleration = _six(noise.acceleration) / (omega * (SPEED_OF_LIGHT * STRAIN_SCALE))
+    displacement, acceleration = _white_amplitudes(frequency, noise)
     return jnp.concatenate(
         [
             displacement**2 * shape_factor(noise.displacement_shape, frequency, "displacement_shape"),
             acceleration**2 * shape_factor(noise.acceleration_shape, frequency, "acceleration_shape"),
         ]
+    )
+
+
+def link_amplitude(frequency: Float[Array, ""], noise: InstrumentNoise) -> Float[Array, " 12"]:
+    """Return the square roots of `link_noise`, linear in the amplitudes and so differentiable where they are zero."""
+    displacement, acceleration = _white_amplitudes(frequency, noise)
+    return jnp.concatenate(
+        [
+            displacement * jnp.sqrt(shape_factor(noise.displacement_shape, frequency, "displacement_shape")),
+            acceleration * jnp.sqrt(shape_factor(noise.acceleration_shape, frequency, "acceleration_shape")),
+        ]
+    )
+
+
+def _white_amplitudes(frequency: Float[Array, ""], noise: InstrumentNoise) -> tuple[Array, Array]:
+    """Return readout and acceleration of six links each, in units of `STRAIN_SCALE`, without their shapes."""
+    omega = 2.0 * math.pi * frequency
+    return (
+        _six(noise.displacement) * (omega / (SPEED_OF_LIGHT * STRAIN_SCALE)),
+        _six(noise.acceleration) / (omega * (SPEED_OF_LIGHT * STRAIN_SCALE)),
     )
 
 
@@ -262,7 +281,14 @@ def _amplitude(x: Any, unit: str, name: str) -> Amplitude:
 
 def shape_of(shape: Any, name: str) -> Shape | None:
     """Return the shape that the argument `name` gives: a callable, a table or None."""
-    if shape is None or callable(shape):
+    if shape is None:
+        return None
+    if callable(shape):
+        leaves, structure = jax.tree.flatten(shape)
+        try:
+            hash((structure, tuple(leaf for leaf in leaves if not eqx.is_array_like(leaf))))
+        except TypeError as error:
+            raise TypeError(f"{name}: expected a callable that can be hashed, to be compiled once: {error}") from error
         return shape
     if isinstance(shape, tuple | list) and len(shape) == 2:
         return TabulatedShape(shape[0], shape[1], name)

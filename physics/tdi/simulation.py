@@ -29,7 +29,7 @@ from physics.tdi.noise import (
     Shape,
     TabulatedShape,
     check_range,
-    link_noise,
+    link_amplitude,
     shape_factor,
     shape_of,
 )
@@ -155,7 +155,7 @@ class _Sources(eqx.Module):
 
     def amplitude(self, frequency: Float[Array, ""]) -> Float[Array, " 15"]:
         """Return the amplitude spectral densities at one frequency [Hz^-1/2]."""
-        secondary = jnp.sqrt(link_noise(frequency, self.noise)) * STRAIN_SCALE
+        secondary = link_amplitude(frequency, self.noise) * STRAIN_SCALE
         lasers = self.laser * jnp.sqrt(shape_factor(self.laser_shape, frequency, "laser_shape"))
         return jnp.concatenate([lasers, secondary])
 

@@ -273,3 +273,63 @@ def test_a_file_that_is_none_is_named(tmp_path):
             read_groups(path)
     with pytest.raises(FileNotFoundError, match=r"nothing\.h5"):
         read_groups(tmp_path / "nothing.h5")
+
+
+def test_intervals_of_rare_spikes_and_of_trials_without_change_are_finite():
+    counts = np.zeros((4, 5, 2))
+    counts[0, 0, 0] = 1.0
+    rare = metrics.bits_per_spike_interval(rates=np.full(counts.shape, 0.1), counts=counts, key=jax.random.key(0))
+    # One spike is the fewest that a resample with a score has, and the estimate has one.
+    np.testing.assert_allclose(rare.low, rare.estimate, rtol=1e-12)
+    assert rare.estimate < rare.high < 0.0
+    # Where both trials that are drawn are the same one, the truth is constant and is not met: 0 by definition.
+    truth = np.broadcast_to(np.array([1.0, 2.0])[:, None, None], (2, 5, 1))
+    given = {"truth": truth, "rates": truth + 0.1, "key": jax.random.key(0)}
+    same = metrics.rate_r2_interval(**given)
+    np.testing.assert_allclose(same, (0.96, 0.0, 0.96), atol=1e-12)
+
+
+def test_no_spike_has_no_interval():
+    counts = np.zeros((4, 5, 2))
+    with pytest.warns(UserWarning, match="counts: there is no spike"):
+        interval = metrics.bits_per_spike_interval(rates=counts + 0.1, counts=counts, key=jax.random.key(0))
+    assert np.isnan(interval).all()
+
+
+def test_intervals_need_trials():
+    flat = np.ones((5, 2))
+    with pytest.raises(ValueError, match=r"counts: expected the shape \(trial, time, neuron\)"):
+        metrics.bits_per_spike_interval(rates=flat, counts=flat, key=jax.random.key(0))
+    with pytest.raises(ValueError, match=r"truth: expected the shape \(trial, time, neuron\)"):
+        metrics.rate_r2_interval(truth=flat, rates=flat, key=jax.random.key(0))
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("eval_rates", lambda x: np.where(np.arange(4) == 1, np.nan, x), "eval_rates: expected finite values, got nan"),
+        ("eval_behavior", lambda y: y * [1.0, np.nan], "eval_behavior: expected finite values, got nan"),
+        ("eval_behavior", lambda y: y * np.nan, "eval_behavior: expected a known value"),
+        ("train_behavior", lambda y: y * np.nan, "train_behavior: expected a known value"),
+        ("eval_behavior", lambda y: y[:, :, :1], "eval_behavior: expected 2 variables, those of training; got 1"),
+        ("eval_rates", lambda x: x[:, :, :3], "eval_rates: expected 4 variables, those of training; got 3"),
+    ],
+)
+def test_what_cannot_be_decoded_is_named(name, change, message):
+    rng = np.random.default_rng(0)
+    x, y = rng.random((6, 5, 4)), rng.random((6, 5, 2))
+    given = {"train_rates": x, "train_behavior": y, "eval_rates": x, "eval_behavior": y}
+    with pytest.raises(ValueError, match=message):
+        metrics.decoding_r2(**(given | {name: change(given[name])}))
+
+
+def test_an_unknown_rate_between_set_and_go_is_refused():
+    rng = np.random.default_rng(0)
+    rates, counts = rng.random((6, 5, 3)), np.ones((6, 5, 2))
+    counts[:, 0] = np.nan
+    behavior = np.stack([np.zeros(6), np.arange(6.0)], axis=1)
+    rates[2, 0, 1] = np.nan  # before "set": it does not matter
+    assert np.isfinite(metrics.tp_correlation(rates=rates, counts=counts, behavior=behavior))
+    rates[2, 3, 1] = np.nan
+    with pytest.raises(ValueError, match="rates: expected a number in every bin between set and go"):
+        metrics.tp_correlation(rates=rates, counts=counts, behavior=behavior)

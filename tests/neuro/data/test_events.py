@@ -113,9 +113,10 @@ def test_blocks_of_time_never_touch():
         ({"spike_times": [[np.nan]]}, r"spike_times\[0\]: expected a list of finite times"),
         ({"spike_times": [[[0.0]]]}, r"spike_times\[0\]: expected a list of finite times"),
         ({"events": []}, "events: expected at least one value"),
-        ({"events": [np.inf]}, "events: expected a list of finite times"),
+        ({"events": [0.0, np.nan]}, "events: expected a list of finite times in seconds, got nan at 1"),
         ({"window": (0.0, 0.25)}, "window: expected a multiple"),
         ({"window": 1.0}, "window: expected begin and end"),
+        ({"window": (1.0, 0.0)}, "window: expected an end after the begin"),
         ({"forward": 0.25}, "forward: expected a multiple"),
         ({"stop": [1.0]}, "stop: expected the shape"),
         ({"observed": [[1.0, 0.0]]}, "observed: expected finite intervals that end after they begin"),
@@ -131,3 +132,9 @@ def test_bad_arguments_are_named(arguments, message):
         from_events(given.pop("spike_times"), given.pop("events"), bin_width=0.1, **given)
     with pytest.raises(UnitsError, match="events"):
         from_events(SPIKES, EVENTS * u.m, bin_width=0.1, window=(0.0, 1.0))
+
+
+@pytest.mark.parametrize("observed", [[[0.0, 1.0]] * u.m, [[[0.0, 1.0]] * u.m] * len(SPIKES)])
+def test_observed_times_in_another_unit_are_named(observed):
+    with pytest.raises(UnitsError, match="observed: expected a quantity convertible to s"):
+        from_events(SPIKES, EVENTS, bin_width=0.1, window=(0.0, 1.0), observed=observed)

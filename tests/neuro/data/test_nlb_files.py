@@ -169,7 +169,7 @@ def test_several_data_sets_in_one_file(reference, tmp_path):
 def test_another_trial_order_is_seen(area2):
     trials, target = area2
     order = np.arange(len(trials))[::-1]
-    with pytest.raises(ValueError, match="trials: the target has other trials or another order"):
+    with pytest.raises(ValueError, match="trials: the target has other trials or neurons or another order"):
         nlb_submission(predicted(trials)[order], trials=trials.select(trials=order), nlb="area2_bump", target=target)
 
 
@@ -289,3 +289,11 @@ def test_foreign_and_truncated_files(tmp_path, area2):
         read_nlb(tmp_path / "none.h5", bin_width=0.02)
     with pytest.raises(ValueError, match="part: expected one of"):
         write_nlb_input(tmp_path / "y.h5", trials, part="val")
+
+
+def test_a_target_without_spikes_is_named(area2):
+    trials, _ = area2
+    rates = np.ones(trials.counts.shape)
+    (group,) = nlb_submission(rates, trials=trials, nlb="area2_bump")
+    with pytest.raises(DataFormatError, match="target: no array 'eval_spikes_heldout'"):
+        nlb_submission(rates, trials=trials, nlb="area2_bump", target={group: {}})

@@ -385,3 +385,37 @@ def test_a_target_needs_both_splits(tmp_path, reference):
         nlb_target(path, nlb="mc_rtt", bin_width=0.02)
     with pytest.raises(ValueError, match="psth: expected one of 'nlb', 'index', 'none'"):
         nlb_target(reference / "nlb" / "mc_rtt.nwb", nlb="mc_rtt", bin_width=0.02, psth="mean")
+
+
+@pytest.mark.parametrize("held_out", [[True, False, False], 1, [0.5], ["1"]])
+def test_held_out_units_are_ids(tmp_path, held_out):
+    with pytest.raises(ValueError, match="held_out: expected a list of whole numbers"):
+        read_nwb(write(tmp_path / "a.nwb"), bin_width=0.02, held_out=held_out)
+
+
+@pytest.mark.parametrize("changed", [{"forward": 0.4}, {"lag": 0.1}, {"align": "cue_time"}])
+def test_a_benchmark_set_says_how_trials_are_cut(tmp_path, changed):
+    with pytest.raises(ValueError, match=r"nlb: the data set defines align, window, .* lag and forward"):
+        read_nwb(write(tmp_path / "a.nwb"), bin_width=0.02, nlb="mc_maze", **changed)
+
+
+@pytest.mark.parametrize(
+    ("place", "values", "message"),
+    [
+        ("intervals/trials/stop_time", np.array([2.0]), "column 'stop_time': expected 4 rows, those of 'id'; got 1"),
+        ("units/heldout", np.array([0, 1]), "column 'heldout': expected 3 rows, those of 'id'; got 2"),
+        ("units/spike_times_index", np.array([300, 300]), "column 'spike_times_index': expected 3 rows"),
+        ("intervals/trials/split", None, "column 'split': expected an array, got a group"),
+    ],
+)
+def test_columns_that_do_not_fit_their_table_are_named(tmp_path, place, values, message):
+    path = write(tmp_path / "a.nwb")
+    with h5py.File(path, "a") as file:
+        if place in file:
+            del file[place]
+        if values is None:
+            file.create_group(place)
+        else:
+            file[place] = values
+    with pytest.raises(DataFormatError, match=message):
+        read_nwb(path, bin_width=0.02)

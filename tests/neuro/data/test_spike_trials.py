@@ -87,6 +87,8 @@ def test_rebin_refuses_a_remainder_unless_told(trials):
         trials.rebin(3)
     dropped = trials.rebin(3, drop_remainder=True)
     assert (dropped.observed_bins, dropped.forward_bins, dropped.counts.shape[1]) == (2, 0, 2)
+    with pytest.raises(ValueError, match="factor: expected at most 8, the observed bins; got 9"):
+        trials.rebin(9, drop_remainder=True)
 
 
 def test_batches_cover_every_trial_once_and_have_one_shape(trials):

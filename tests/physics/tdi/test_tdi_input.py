@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -203,3 +204,42 @@ def test_a_changed_copy():
     assert (longer.arm_length, longer.noise, longer.name) == (5e9, tdi.LISA.noise, "LISA")
     with pytest.raises(ValueError, match="arm_length"):
         dataclasses.replace(tdi.LISA, arm_length=-1.0)
+
+
+class Branching(eqx.Module):
+    """A shape whose whole numbers and truth values choose what it does."""
+
+    knee: float
+    steep: bool
+    power: int
+    places: np.ndarray
+
+    def __call__(self, frequency):
+        factors = jnp.stack([1.0 + self.knee / frequency, 1.0 + self.knee / (2.0 * frequency)])[self.places]
+        result = factors[0] * jnp.ones_like(frequency)
+        for _ in range(self.power - 1):
+            result = result * factors[0]
+        return result if self.steep else jnp.ones_like(frequency)
+
+
+@pytest.mark.parametrize("method", ["exact", "numerical"])
+def test_whole_numbers_in_a_shape_stay_what_they_are(method):
+    for steep, plain in ((True, lambda f: (1.0 + 1e-3 / f) ** 2), (False, None)):
+        shape = Branching(1e-3, steep, 2, np.array([0, 1]))
+        found, expected = (
+            tdi.asd(2e-3, tdi.Detector(2.5e9, tdi.InstrumentNoise(3e-15, 15e-12, one)), method=method)
+            for one in (shape, plain)
+        )
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_a_shape_that_cannot_be_hashed_is_named():
+    @dataclasses.dataclass
+    class Shape:
+        knee: float
+
+        def __call__(self, frequency):
+            return 1.0 + self.knee / frequency
+
+    with pytest.raises(TypeError, match="displacement_shape: expected a callable that can be hashed"):
+        tdi.InstrumentNoise(3e-15, 15e-12, displacement_shape=Shape(1e-3))

@@ -10,7 +10,7 @@ from scipy.signal import welch
 from scipy.stats import chi2, kstest
 
 from physics import tdi
-from physics.errors import PrecisionError
+from physics.errors import PrecisionError, UnitsError
 from physics.tdi.combinations import LINKS
 from physics.tdi.interpolation import delayed, lagrange_weights
 
@@ -365,3 +365,22 @@ def test_spectra_of_every_family(family, light_times, longer):
         expected = measured.smoothed(lambda f, c=channel: tdi.noise_psd(f, tdi.LISA, c, family=family))
         assert min(measured.probability(expected)) > 1e-3, channel
         assert measured.probability(1.04 * expected)[0] < 1e-4, channel
+
+
+def test_the_derivative_by_an_amplitude_is_known_where_it_is_zero():
+    def link(amplitude):
+        noise = tdi.InstrumentNoise(acceleration=amplitude, displacement=2.0 * amplitude)
+        return jnp.sum(simulate(noise=noise, points=8)["12"])
+
+    # The noise is linear in its amplitudes.
+    np.testing.assert_allclose(jax.grad(link)(0.0), link(1e-12) / 1e-12, rtol=1e-9)
+
+
+def test_light_times_are_quantities_or_seconds():
+    from astropy import units as u
+
+    plain = dict.fromkeys(LINKS, 8.3)
+    quantities = tdi.LightTimes(dict.fromkeys(LINKS, 8300.0 * u.ms), dict.fromkeys(LINKS, 0.0 * u.one))
+    assert quantities.at_zero == pytest.approx(plain)
+    with pytest.raises(UnitsError, match="at_zero"):
+        tdi.LightTimes(dict.fromkeys(LINKS, 8.3 * u.m))
