@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 import physics
+from physics import units
 from physics.constants import DEGREE
 from physics.faraday.clean import CleanedSpectrum
 from physics.faraday.conventions import degrees_0_180
@@ -15,7 +16,7 @@ from physics.faraday.faraday_spectrum import FaradaySpectrum
 from physics.faraday.peaks import FaradayPeaks
 from physics.files import replacing
 from physics.numerics import checks
-from physics.types import HostArray
+from physics.types import HostArray, Real
 
 CLEANED = ("restored", "components", "residual")
 
@@ -27,7 +28,8 @@ def write_faraday_cube(
     *,
     part: str = "restored",
     amplitude: bool = False,
-    beam: Sequence[float] | None = None,
+    beam: Sequence[Real] | None = None,
+    unit: str | None = None,
     overwrite: bool = False,
 ) -> None:
     """Write the Faraday spectra of a map, shape (y, x, depth), as a FITS cube in float32.
@@ -43,6 +45,7 @@ def write_faraday_cube(
         part: of a cleaned spectrum: "restored", "components" or "residual".
         amplitude: the modulus, instead of both parts.
         beam: full widths and position angle of the images [rad].
+        unit: of the polarization; by default that of the frame. Empty for fractions.
         overwrite: whether to replace a file that exists.
 
     Raises:
@@ -71,7 +74,7 @@ def write_faraday_cube(
     step = (depth[-1] - depth[0]) / (len(depth) - 1)
     _axis(header, 3, "FDEP", depth[0], step, "rad/m^2")
     header["LAMSQ0"] = (float(reference[0]), "[m^2] wavelength squared of the angles")
-    header["BUNIT"] = f"{frame.unit.upper()}/RMSF"
+    header["BUNIT"] = f"{_unit(frame, unit) or '1'}/RMSF"
     if amplitude:
         planes = np.moveaxis(np.abs(value), -1, 0)
     else:
@@ -87,7 +90,8 @@ def write_peak_maps(
     frame: SkyFrame,
     path: str | os.PathLike[str],
     *,
-    beam: Sequence[float] | None = None,
+    beam: Sequence[Real] | None = None,
+    unit: str | None = None,
     overwrite: bool = False,
 ) -> None:
     """Write maps of the peaks, shape (y, x, peak), as FITS: an HDU for each quantity, float32, with coordinates.
@@ -101,6 +105,7 @@ def write_peak_maps(
         frame: where the map lies on the sky.
         path: of the file.
         beam: full widths and position angle of the images [rad].
+        unit: of the polarization; by default that of the frame. Empty for fractions.
         overwrite: whether to replace a file that exists.
 
     Raises:
@@ -114,16 +119,20 @@ def write_peak_maps(
     if found.ndim != 3:
         raise ValueError(f"peaks: expected those of a map, (y, x, peak), got shape {found.shape}")
     hdus: list[Any] = []
-    for name, (values, unit) in _images(peaks, frame.unit.upper()).items():
+    for name, (values, label) in _images(peaks, _unit(frame, unit)).items():
         image = np.moveaxis(np.where(found, values, np.nan), -1, 0).astype(np.float32)
         kind = fits.PrimaryHDU if not hdus else fits.ImageHDU
         hdu = kind(image[0] if len(image) == 1 else image, header=_header(frame, beam))
         hdu.header["EXTNAME"] = name
-        if unit:
-            hdu.header["BUNIT"] = unit
+        if label:
+            hdu.header["BUNIT"] = label
         hdus.append(hdu)
     with replacing(path, overwrite=overwrite) as temporary:
         fits.HDUList(hdus).writeto(temporary, overwrite=True, checksum=True)
+
+
+def _unit(frame: SkyFrame, unit: str | None) -> str:
+    return frame.unit.upper() if unit is None else unit
 
 
 def _images(peaks: FaradayPeaks, unit: str) -> dict[str, tuple[HostArray, str]]:
@@ -141,14 +150,14 @@ def _images(peaks: FaradayPeaks, unit: str) -> dict[str, tuple[HostArray, str]]:
     }
 
 
-def _header(frame: SkyFrame, beam: Sequence[float] | None) -> Any:
+def _header(frame: SkyFrame, beam: Sequence[Real] | None) -> Any:
     from astropy.io import fits
 
     header = fits.Header.fromstring(frame.header)
     if beam is not None:
         checks.sequence_of_shape(list(beam), 3, "beam")
         for keyword, value in zip(("BMAJ", "BMIN", "BPA"), beam, strict=True):
-            header[keyword] = (float(value) / DEGREE, "[deg] restoring beam")
+            header[keyword] = (units.number(value, "rad", "beam") / DEGREE, "[deg] restoring beam")
     header["POLCCONV"] = ("IAU", "angles from north to east")
     header["HISTORY"] = f"physneuro {physics.__version__}: Faraday synthesis"
     return header

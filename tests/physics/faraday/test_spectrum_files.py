@@ -308,6 +308,23 @@ def test_peak_maps(tmp_path, sky):
     assert maps["RM"].shape == (3, 4)
 
 
+def test_fractions_are_not_labelled_with_the_unit_of_the_map(tmp_path, sky):
+    from astropy import units as u
+
+    _, squared, p, depth, place = sky
+    place = dataclasses.replace(place, unit="Jy/beam")
+    fdf = faraday.rm_synthesis(squared, p, depth, sigma=0.01)
+    peaks = faraday.find_peaks(fdf)
+    for unit, cube, image in ((None, "JY/BEAM/RMSF", "JY/BEAM"), ("", "1/RMSF", None)):
+        faraday.write_faraday_cube(fdf, place, tmp_path / "cube.fits", unit=unit, overwrite=True)
+        assert fits.getheader(tmp_path / "cube.fits")["BUNIT"] == cube
+        beam = (2.0 * u.arcsec, 1.0 * u.arcsec, 30.0 * u.deg)
+        faraday.write_peak_maps(peaks, place, tmp_path / "peaks.fits", unit=unit, beam=beam, overwrite=True)
+        header = fits.getheader(tmp_path / "peaks.fits", "POLI")
+        assert header.get("BUNIT") == image
+        np.testing.assert_allclose([header["BMAJ"], header["BPA"]], [2.0 / 3600.0, 30.0])
+
+
 def test_cubes_that_cannot_be_written(tmp_path, sky):
     _, squared, p, depth, place = sky
     fdf = faraday.rm_synthesis(squared, p[0], depth, sigma=0.01)
