@@ -63,7 +63,7 @@ $(VENV)/.installed: $(INPUTS) | $(VENV)/bin/python
 	$(call install,)
 
 $(VENV)/.installed-dev: $(INPUTS) | $(VENV)/bin/python
-	$(call install,[dev$(comma)nwb$(comma)nested])
+	$(call install,[dev$(comma)nested])
 
 $(VENV)/.installed-docs: $(INPUTS) | $(VENV)/bin/python
 	$(call install,[docs])

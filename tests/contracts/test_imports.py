@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-HEAVY = ("jax", "matplotlib", "numpyro", "astropy", "h5py", "pynwb", "diffrax", "optax", "scipy", "equinox")
-LATE = ("matplotlib", "numpyro", "astropy", "h5py", "pynwb", "pandas")
+HEAVY = ("jax", "matplotlib", "numpyro", "astropy", "h5py", "diffrax", "optax", "scipy", "equinox")
+LATE = ("matplotlib", "corner", "numpyro", "blackjax", "astropy", "h5py", "pandas")
 ROOMS = "from physics import tdi, faraday, numerics; from neuro import data, metrics, langevinflow"
 
 

@@ -22,7 +22,6 @@ HEAVY = {
     "astropy": ("physics.units", ".io", ".beams", ".wcs"),
     "corner": ("plotting",),
     "h5py": ("neuro.data",),
-    "pynwb": ("neuro.data",),
 }
 SOURCES = sources("physics", "neuro")
 
