@@ -24,7 +24,7 @@ test: $(VENV)/.installed-dev  ## Run the test suite, on WORKERS=2 processes
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 slow: $(VENV)/.installed-dev  ## Run the science checks that take minutes
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow -n $(WORKERS) --dist loadfile
 
 lowest:  ## Run the test suite with the lowest versions that are declared, in .venv-lowest
 	$(MAKE) VENV=.venv-lowest CONSTRAINTS=constraints-lowest.txt .venv-lowest/.installed-dev
