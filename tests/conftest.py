@@ -14,24 +14,25 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 REFERENCE = Path(__file__).parent / "reference"
-UNOPTIMISED = ("neuro", "physics/faraday", "physics/tdi")
-"""Rooms whose shapes are so small that nearly all time is compilation."""
 FLAG = "jax_disable_most_optimizations"
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Compile without optimisation for tests of some rooms and their fixtures, except for those that run for minutes.
+    """Compile without optimisation for a test, its fixtures and its processes, except for those that run for minutes.
 
-    What users run, optimised, is what the examples, the tutorials, the slow tests and the contracts run.
+    Shapes are so small that nearly all time is compilation. What users run, optimised, is what the main job, the pages,
+    the slow tests and the benchmarks run.
     """
-    here = any((Path(__file__).parent / room) in item.path.parents for room in UNOPTIMISED)
     before = jax.config.read(FLAG)
-    jax.config.update(FLAG, before or (here and item.get_closest_marker("slow") is None))
-    try:
-        return (yield)
-    finally:
-        jax.config.update(FLAG, before)
+    quick = before or (item.get_closest_marker("slow") is None and "benchmark" not in item.fixturenames)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(FLAG.upper(), str(int(quick)))
+        jax.config.update(FLAG, quick)
+        try:
+            return (yield)
+        finally:
+            jax.config.update(FLAG, before)
 
 
 @pytest.fixture

@@ -95,6 +95,7 @@ def test_same_key_same_draws(thin):
     assert truth.rm.shape == other.valid.shape
 
 
+@pytest.mark.slow
 def test_aliases_are_weighted_by_evidence():
     """Four narrow bands: several branches hold mass, and the draws fall among them as quadrature says."""
     p = faraday.ThinScreen(0.05, 0.4, 900.0)(BANDS)
