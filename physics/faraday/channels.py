@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array
 
 from physics import units
+from physics.faraday.arguments import used_channels, wavelengths
 from physics.faraday.conventions import in_one_unit
 from physics.faraday.weighting import WEIGHTS, channel_weights, normalised, robustness, spectrum_noise
 from physics.numerics import checks
@@ -32,24 +33,6 @@ class Channels:
     lambda0_squared: Array
 
 
-def known_wavelengths(x: Any) -> HostArray:
-    """Return squared wavelengths on the host [m^2].
-
-    Raises:
-        TypeError: they are traced.
-        ValueError: they are not finite and positive, or fewer than two different ones.
-    """
-    if checks.is_traced(x):
-        raise TypeError("lambda_squared: expected known values, got a traced array; close over it")
-    plain = np.asarray(units.value(x, "m2", "lambda_squared"))
-    if plain.dtype.kind not in "fiu":
-        raise ValueError(f"lambda_squared: expected real numbers in m2, got an array of {plain.dtype}")
-    L = checks.positive(plain.astype(np.float64), "lambda_squared")
-    if L.ndim != 1 or np.ptp(L) == 0:
-        raise ValueError(f"lambda_squared: expected one axis with at least two different values, got {L}")
-    return L
-
-
 def prepared(
     lambda_squared: Any,
     polarization: Any,
@@ -61,10 +44,10 @@ def prepared(
     lambda0_squared: Any,
 ) -> Channels:
     """Return the checked data; arguments and errors are those of `rm_synthesis`."""
-    L = known_wavelengths(lambda_squared)
+    L = wavelengths(lambda_squared)
     p, errors = _data(polarization, sigma, len(L))
     real = p.real.dtype
-    used = _mask(mask)
+    used = used_channels(mask)
     shape = jnp.ones((), real) if amplitude is None else in_one_unit({"amplitude": amplitude})["amplitude"].astype(real)
     own = None if isinstance(weights, str) else in_one_unit({"weights": weights})["weights"].astype(real)
     if own is None:
@@ -142,15 +125,6 @@ def _weights_shape(p: Array, L: HostArray, named: dict[str, Array]) -> tuple[int
 
 def _spread(x: Array, batch: tuple[int, ...]) -> Array:
     return jnp.broadcast_to(x.reshape(x.shape[max(0, x.ndim - len(batch)) :]), batch)
-
-
-def _mask(mask: Any) -> Array:
-    if mask is None:
-        return jnp.asarray(True)
-    mask = mask if isinstance(mask, jax.Array) else np.asarray(mask)
-    if mask.dtype != bool:
-        raise ValueError(f"mask: expected booleans, got an array of {mask.dtype}")
-    return jnp.asarray(mask)
 
 
 @jax.jit

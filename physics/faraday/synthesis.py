@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Complex, Float
 
 from physics import units
+from physics.faraday.arguments import wavelengths
 from physics.faraday.channels import Channels, prepared
 from physics.faraday.depth import MAX_POINTS, carried_rm
 from physics.faraday.faraday_spectrum import FaradaySpectrum
@@ -104,9 +105,7 @@ def depth_axis(lambda_squared: Real, *, max_depth: Real = None, step: Real = Non
         UnitsError: a quantity has the wrong dimension.
         ValueError: fewer than two different wavelengths, a value is not above zero, or too many depths.
     """
-    from physics.faraday.channels import known_wavelengths
-
-    L = known_wavelengths(lambda_squared)
+    L = wavelengths(lambda_squared)
     equal = jnp.full(len(L), 1.0 / len(L))
     width = float(rmsf_width(jnp.asarray(L - L.mean()), equal))
     checks.positive(np.asarray(float(samples)), "samples")
