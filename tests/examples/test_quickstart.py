@@ -83,6 +83,7 @@ def spikes(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_smoke_run_on_simulated_input(tmp_path):
     done = quickstart("--out", tmp_path / "out", "--smoke", "--seed", 3)
     assert done.returncode == 0, done.stderr

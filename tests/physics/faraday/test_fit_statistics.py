@@ -39,6 +39,7 @@ def run(out, *options):
     )
 
 
+@pytest.mark.slow
 def test_script_with_few_trials(tmp_path):
     done = run(tmp_path / "out", "--smoke")
     assert done.returncode == 0, done.stderr
