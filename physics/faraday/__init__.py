@@ -3,15 +3,6 @@
 from typing import Any
 
 from physics.faraday import simulate
-from physics.faraday.angle_statistics import angle_density, angle_error
-from physics.faraday.angles import fit_angles
-from physics.faraday.arguments import NormalPrior
-from physics.faraday.bandwidth import ChannelAverage, bandwidth_depolarization
-from physics.faraday.beam_depolarization import BeamGradient, TopHatSpread, Tribble
-from physics.faraday.bounds import RotationBound, cramer_rao
-from physics.faraday.calibration import EvpaError
-from physics.faraday.clean import CleanedSpectrum, rm_clean
-from physics.faraday.components import Components, Foreground, PowerLaw, RandomForeground, Spectrum
 from physics.faraday.conventions import (
     degrees_0_180,
     evpa,
@@ -22,28 +13,37 @@ from physics.faraday.conventions import (
     wrap_angle,
 )
 from physics.faraday.correlations import CircularCorrelations, Stokes, circular_from_stokes, stokes_from_circular
-from physics.faraday.cube import SkyFrame, StokesCube
-from physics.faraday.debias import debias, polarization_sigma
-from physics.faraday.evidence import Evidence, evidence
-from physics.faraday.faraday_spectrum import FaradaySpectrum
+from physics.faraday.fits.angles import fit_angles
+from physics.faraday.fits.arguments import NormalPrior
+from physics.faraday.fits.bounds import RotationBound, cramer_rao
+from physics.faraday.fits.calibration import EvpaError
+from physics.faraday.fits.rotation import fit_rotation
+from physics.faraday.fits.rotation_fit import RotationFit
+from physics.faraday.images.cube import SkyFrame, StokesCube
+from physics.faraday.images.maps import RotationMap, fit_map
 from physics.faraday.inference import sample
-from physics.faraday.intensity import IntensityModel, fit_intensity
-from physics.faraday.io import read_cube
-from physics.faraday.io_depth import write_faraday_cube, write_peak_maps
-from physics.faraday.io_rmtable import read_rmtable, rmtable_row, write_rmtable
-from physics.faraday.io_spectra import read_polspectra, read_spectrum, write_polspectra, write_spectrum
-from physics.faraday.maps import RotationMap, fit_map
-from physics.faraday.opacity import SelfAbsorbedSource, SelfAbsorbedSpectrum, synchrotron_fraction
-from physics.faraday.parameters import Parameter, parameters, with_parameters
-from physics.faraday.peaks import FaradayPeaks, false_alarm_probability, find_peaks, synthesis_peaks
-from physics.faraday.polarization_spectrum import PolarizationSpectrum
-from physics.faraday.posterior import Posterior, PosteriorSummary
-from physics.faraday.priors import HalfNormalPrior, RayleighPrior, UniformPrior
-from physics.faraday.rm_tools import rm_tools_model
-from physics.faraday.rotation import fit_rotation
-from physics.faraday.rotation_fit import RotationFit
-from physics.faraday.screens import BurnSlab, ExternalDispersion, InternalDispersion, Screen, ThinScreen
-from physics.faraday.synthesis import depth_axis, rm_synthesis
+from physics.faraday.io.depth import write_faraday_cube, write_peak_maps
+from physics.faraday.io.images import read_cube
+from physics.faraday.io.rmtable import read_rmtable, rmtable_row, write_rmtable
+from physics.faraday.io.spectra import read_polspectra, read_spectrum, write_polspectra, write_spectrum
+from physics.faraday.posteriors.evidence import Evidence, evidence
+from physics.faraday.posteriors.posterior import Posterior, PosteriorSummary
+from physics.faraday.posteriors.priors import HalfNormalPrior, RayleighPrior, UniformPrior
+from physics.faraday.screens.bandwidth import ChannelAverage, bandwidth_depolarization
+from physics.faraday.screens.beam_depolarization import BeamGradient, TopHatSpread, Tribble
+from physics.faraday.screens.components import Components, Foreground, PowerLaw, RandomForeground, Spectrum
+from physics.faraday.screens.elementary import BurnSlab, ExternalDispersion, InternalDispersion, Screen, ThinScreen
+from physics.faraday.screens.opacity import SelfAbsorbedSource, SelfAbsorbedSpectrum, synchrotron_fraction
+from physics.faraday.screens.parameters import Parameter, parameters, with_parameters
+from physics.faraday.screens.rm_tools import rm_tools_model
+from physics.faraday.spectra.intensity import IntensityModel, fit_intensity
+from physics.faraday.spectra.polarization_spectrum import PolarizationSpectrum
+from physics.faraday.statistics.angles import angle_density, angle_error
+from physics.faraday.statistics.debias import debias, polarization_sigma
+from physics.faraday.synthesis.clean import CleanedSpectrum, rm_clean
+from physics.faraday.synthesis.faraday_spectrum import FaradaySpectrum
+from physics.faraday.synthesis.peaks import FaradayPeaks, false_alarm_probability, find_peaks, synthesis_peaks
+from physics.faraday.synthesis.transform import depth_axis, rm_synthesis
 
 __all__ = [
     "BeamGradient",

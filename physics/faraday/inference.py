@@ -10,16 +10,16 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from physics.constants import SPEED_OF_LIGHT
-from physics.faraday.amplitudes import draw_amplitudes, log_constant
-from physics.faraday.arguments import nonnegative_number, positive_number
-from physics.faraday.chains import bridge_evidence
 from physics.faraday.depth import default_max_rm
-from physics.faraday.likelihood import PixelData
-from physics.faraday.mixture import ModeDraws, mixture
-from physics.faraday.modes import Modes, find_modes, mode_search
-from physics.faraday.observed import observed
-from physics.faraday.posterior import Posterior
-from physics.faraday.reduced import ReducedScreen, Theta, reduced_screen, refuse_implausible
+from physics.faraday.fits.arguments import nonnegative_number, positive_number
+from physics.faraday.fits.likelihood import PixelData
+from physics.faraday.posteriors.amplitudes import draw_amplitudes, log_constant
+from physics.faraday.posteriors.chains import bridge_evidence
+from physics.faraday.posteriors.mixture import ModeDraws, mixture
+from physics.faraday.posteriors.modes import Modes, find_modes, mode_search
+from physics.faraday.posteriors.observed import observed
+from physics.faraday.posteriors.posterior import Posterior
+from physics.faraday.posteriors.reduced import ReducedScreen, Theta, reduced_screen, refuse_implausible
 from physics.numerics import checks
 from physics.numerics.batching import chunked_map
 from physics.types import HostArray, PRNGKey, Real

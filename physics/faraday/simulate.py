@@ -12,12 +12,12 @@ from jaxtyping import Array, Complex, Float
 from physics import units
 from physics.constants import DEGREE, MILLIARCSECOND
 from physics.faraday import conventions
-from physics.faraday.beams import Beam, beam_area, beam_of, convolved, white_noise_gain
-from physics.faraday.calibration import EvpaError, evpa_error_of
-from physics.faraday.cube import SkyFrame, StokesCube
 from physics.faraday.depth import frequency_bands
-from physics.faraday.screens import Screen, ThinScreen
-from physics.faraday.wcs import frame
+from physics.faraday.fits.calibration import EvpaError, evpa_error_of
+from physics.faraday.images.beams import Beam, beam_area, beam_of, convolved, white_noise_gain
+from physics.faraday.images.cube import SkyFrame, StokesCube
+from physics.faraday.images.wcs import frame
+from physics.faraday.screens.elementary import Screen, ThinScreen
 from physics.numerics import checks
 from physics.types import PRNGKey, Real
 

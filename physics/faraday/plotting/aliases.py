@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from physics.faraday.fits.rotation_fit import RotationFit
 from physics.faraday.plotting.figures import Index, one_of_many, saved
-from physics.faraday.rotation_fit import RotationFit
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

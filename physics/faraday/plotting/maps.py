@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from physics.constants import MILLIARCSECOND
-from physics.faraday.cube import SkyFrame
-from physics.faraday.maps import RotationMap
+from physics.faraday.images.cube import SkyFrame
+from physics.faraday.images.maps import RotationMap
 from physics.faraday.plotting.figures import saved
 from physics.types import HostArray
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from physics.faraday.plotting.figures import Index, one_of_many, saved
-from physics.faraday.posterior import Posterior
+from physics.faraday.posteriors.posterior import Posterior
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

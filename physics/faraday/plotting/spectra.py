@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from physics import units
-from physics.faraday.angle_statistics import angle_error
+from physics.faraday.fits.rotation_fit import RotationFit
 from physics.faraday.plotting.figures import MODEL_COLOUR, Q_COLOUR, U_COLOUR, Index, one_of_many, saved
-from physics.faraday.posterior import Posterior
-from physics.faraday.rotation_fit import RotationFit
-from physics.faraday.screens import Screen
+from physics.faraday.posteriors.posterior import Posterior
+from physics.faraday.screens.elementary import Screen
+from physics.faraday.statistics.angles import angle_error
 from physics.numerics import checks
 from physics.types import HostArray, Real
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from physics.faraday.clean import CleanedSpectrum
-from physics.faraday.faraday_spectrum import FaradaySpectrum
-from physics.faraday.peaks import FaradayPeaks
 from physics.faraday.plotting.figures import Index, one_of_many, saved
+from physics.faraday.synthesis.clean import CleanedSpectrum
+from physics.faraday.synthesis.faraday_spectrum import FaradaySpectrum
+from physics.faraday.synthesis.peaks import FaradayPeaks
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,7 +9,7 @@ from astropy import units as u
 from physics import faraday
 from physics.errors import UnitsError
 from physics.faraday import depth
-from physics.faraday.bounds import noise_part
+from physics.faraday.fits.bounds import noise_part
 from physics.faraday.simulate import FOUR_BANDS
 
 BANDS = np.array(FOUR_BANDS)

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from physics import faraday
-from physics.faraday.posterior import Posterior
+from physics.faraday.posteriors.posterior import Posterior
 
 L = np.linspace(0.02, 0.14, 24)
 SIGMA = 0.004

@@ -1,0 +1,1 @@
+"""Images of a source at several frequencies, and maps from them."""

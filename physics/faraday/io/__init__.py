@@ -1,0 +1,1 @@
+"""Images, maps, spectra and catalogues in files."""

@@ -1,0 +1,1 @@
+"""Posteriors and evidence of screens: what `physics.faraday.inference` and `evidence` are made of."""

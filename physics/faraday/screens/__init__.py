@@ -1,0 +1,1 @@
+"""Models of the polarization of a line of sight against wavelength squared."""

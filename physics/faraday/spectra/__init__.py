@@ -1,0 +1,1 @@
+"""Stokes parameters of one line of sight, and models of Stokes I."""

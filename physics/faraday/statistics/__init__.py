@@ -1,0 +1,1 @@
+"""What noise does to polarized intensity and position angle."""

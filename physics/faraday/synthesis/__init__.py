@@ -1,0 +1,1 @@
+"""Faraday spectra: synthesis, CLEAN, peaks."""

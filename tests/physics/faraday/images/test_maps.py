@@ -1,0 +1,293 @@
+"""Maps of a simulated source against its truth, and their files and figures."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from astropy import units as u
+from astropy.io import fits
+from astropy.wcs import WCS
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+
+from physics import faraday
+from physics.constants import DEGREE, MILLIARCSECOND
+from physics.errors import UnitsError
+from physics.faraday import simulate
+from physics.faraday.images.beams import beam_of, convolved, white_noise_gain
+from physics.faraday.images.maps import _check_cube
+from physics.faraday.images.noise import off_source_rms
+
+SIZE = 48
+
+
+@pytest.fixture(scope="module")
+def perfect():
+    """A simulated source of a perfect calibration, and its map."""
+    source = simulate.small_source(key=jax.random.key(2), size=SIZE, evpa_error=None)
+    return source, faraday.fit_map(source.cube, evpa_error=None, amplitude="fraction")
+
+
+@pytest.fixture(scope="module")
+def calibrated():
+    source = simulate.small_source(key=jax.random.key(3), size=SIZE)
+    return source, faraday.fit_map(source.cube)
+
+
+def test_the_map_finds_the_truth_within_its_errors(perfect):
+    source, maps = perfect
+    valid = np.asarray(maps.valid)
+    assert 150 < valid.sum() < 1200
+    assert not np.isfinite(np.asarray(maps.rm)[~valid]).any()
+    pull = np.asarray((maps.rm - source.truth.observed_rm) / maps.rm_error)[valid]
+    # Some 15 independent beams: neighbouring pixels share their noise.
+    assert abs(pull.mean()) < 1.0
+    assert 0.6 < pull.std() < 1.4
+    angle = np.asarray(faraday.wrap_angle(maps.evpa0 - source.truth.observed_evpa0) / 1.0)[valid]
+    assert 0.6 < (angle / np.asarray(maps.evpa0_error)[valid]).std() < 1.4
+    assert np.std(np.asarray(source.truth.observed_rm)[valid]) > 3 * np.median(np.asarray(maps.rm_error)[valid])
+    assert np.median(np.asarray(maps.chi2)[valid]) < 45
+    assert np.all(np.asarray(maps.dof)[valid] == 29)
+    np.testing.assert_allclose(np.asarray(maps.rm_error / maps.rm_error_noise)[valid], 1.0, atol=0.15)
+
+
+def test_calibration_errors_are_common_to_the_pixels(calibrated):
+    source, maps = calibrated
+    valid = np.asarray(maps.valid)
+    difference = np.asarray(maps.rm - source.truth.observed_rm)[valid]
+    total, noise = (np.median(np.asarray(x)[valid]) for x in (maps.rm_error, maps.rm_error_noise))
+    assert total > 2 * noise
+    assert abs(difference.mean()) < 3 * total
+    assert difference.std() < total
+    # Angles at zero wavelength differ from the truth by one common angle, too.
+    angle = np.asarray(faraday.wrap_angle(maps.evpa0 - source.truth.observed_evpa0))[valid]
+    assert angle.std() < np.median(np.asarray(maps.evpa0_error)[valid])
+
+
+def test_noise_errors_are_the_spread_that_more_noise_makes(calibrated):
+    source, maps = calibrated
+    fresh = jax.random.normal(jax.random.key(77), (2, *source.cube.Q.shape))
+    beam = (0.8 * MILLIARCSECOND, 0.6 * MILLIARCSECOND, -10.0 * DEGREE)
+    cell = source.cube.frame.cell
+    extra = 3e-4 * convolved(fresh, beam, cell) / white_noise_gain(beam, cell)
+    changed = (source.cube.Q + extra[0], source.cube.U + extra[1])
+    noisier = faraday.fit_map(eqx.tree_at(lambda c: (c.Q, c.U), source.cube, changed))
+    both = np.asarray(maps.valid & noisier.valid)
+    change = np.asarray(noisier.rm - maps.rm)[both] / np.asarray(maps.rm_error_noise)[both]
+    # Some 15 independent beams.
+    assert change.std() == pytest.approx(1.0, abs=0.3)
+
+
+def test_fraction_and_intensity_are_those_of_the_sky(perfect):
+    source, maps = perfect
+    y, x = SIZE // 2, SIZE // 2
+    assert maps.valid[y, x]
+    # Behind the beam the core mixes with the more polarized jet.
+    assert 0.03 < float(maps.fraction[y, x]) < 0.045
+    mean = float(jnp.mean(source.cube.I[:, y, x]))
+    assert float(maps.polarized_intensity[y, x]) == pytest.approx(float(maps.fraction[y, x]) * mean, rel=0.02)
+    np.testing.assert_array_equal(maps.intensity, source.cube.I[0])
+
+
+def test_settings_default_and_masks_follow_the_thresholds(calibrated):
+    source, maps = calibrated
+    assert maps.settings.max_rm == 40_000.0
+    assert maps.settings.evpa_error == faraday.EvpaError()
+    assert maps.settings.bands == tuple(np.repeat(range(4), 4))
+    cube = source.cube
+    power = np.asarray((cube.Q / cube.sigma[:, 1, None, None]) ** 2 + (cube.U / cube.sigma[:, 2, None, None]) ** 2)
+    bands = np.sqrt(np.maximum(power.reshape(4, 4, SIZE, SIZE).sum(axis=1) - 8.0, 0.0))
+    bright = np.asarray(cube.I / cube.sigma[:, 0, None, None]).min(axis=0) > 5.0
+    np.testing.assert_array_equal(maps.valid, bright & (bands.min(axis=0) > 5.0))
+
+
+def test_a_file_comes_back_with_its_coordinates(tmp_path, calibrated):
+    _, maps = calibrated
+    path = tmp_path / "map.fits"
+    maps.write(path)
+    with fits.open(path) as hdus:
+        names = [h.name for h in hdus]
+        assert names[:4] == ["RM", "RM_ERR", "RM_ERR_N", "EVPA0"]
+        valid = hdus["VALID"].data == 1
+        np.testing.assert_array_equal(valid, maps.valid)
+        np.testing.assert_array_equal(hdus["RM"].data, np.asarray(maps.rm, np.float32))
+        degrees = hdus["EVPA0"].data[valid]
+        assert degrees.min() >= 0.0
+        assert degrees.max() < 180.0
+        np.testing.assert_allclose(
+            np.exp(2j * np.radians(degrees)), np.exp(2j * np.asarray(maps.evpa0)[valid]), rtol=0, atol=1e-5
+        )
+        for hdu in hdus:
+            header = hdu.header
+            assert hdu.data.dtype == np.dtype(">f4")
+            sky = WCS(header).pixel_to_world(SIZE // 2, SIZE // 2)
+            np.testing.assert_allclose([sky.ra.deg, sky.dec.deg], [60.0, 50.0], rtol=0, atol=1e-12)
+            east = WCS(header).pixel_to_world(SIZE // 2 - 10, SIZE // 2)
+            assert (east.ra.deg - 60.0) * np.cos(np.radians(50.0)) * 3.6e6 == pytest.approx(1.0, rel=1e-4)
+            assert header["BMAJ"] == pytest.approx(0.8 / 3.6e6)
+            assert header["OBJECT"] == "core and jet"
+        assert hdus["RM"].header["BUNIT"] == "rad/m2"
+        history = "\n".join(hdus[0].header["HISTORY"])
+        assert "physneuro" in history
+        assert "40000" in history
+
+
+def test_nothing_is_overwritten_or_left_behind(tmp_path, calibrated):
+    _, maps = calibrated
+    path = tmp_path / "map.fits"
+    path.write_text("precious")
+    with pytest.raises(FileExistsError, match=r"map\.fits"):
+        maps.write(path)
+    assert path.read_text() == "precious"
+    maps.write(path, overwrite=True)
+    with pytest.raises(FileNotFoundError, match="folder"):
+        maps.write(tmp_path / "no" / "map.fits")
+    assert [p.name for p in tmp_path.iterdir()] == ["map.fits"]
+
+
+def test_figure_shows_both_maps_in_mas_with_east_to_the_left(tmp_path, calibrated):
+    _, maps = calibrated
+    figure = faraday.plot_rotation(maps, tmp_path / "map.png")
+    assert isinstance(figure, Figure)
+    assert (tmp_path / "map.png").stat().st_size > 10_000
+    left, right = figure.axes[:2]
+    for axes in (left, right):
+        assert axes.get_xlim()[0] > axes.get_xlim()[1]
+        assert "mas" in axes.get_xlabel()
+        assert len(axes.patches) == 1
+    ticks = [c for c in right.collections if isinstance(c, LineCollection)]
+    assert len(ticks) == 1
+    assert 20 < len(ticks[0].get_segments()) < 400
+    assert "rad m" in figure.axes[2].get_ylabel()
+    with pytest.raises(FileExistsError):
+        faraday.plot_rotation(maps, tmp_path / "map.png")
+
+
+def test_bad_input_is_named(perfect):
+    cube = perfect[0].cube
+    with pytest.raises(ValueError, match="amplitude"):
+        faraday.fit_map(cube, amplitude="fixed")
+    with pytest.raises(ValueError, match="no pixel has I above"):
+        faraday.fit_map(cube, polarization_threshold=1e6)
+    with pytest.raises(ValueError, match="sigma_q"):
+        faraday.fit_map(cube, sigma=(jnp.ones(5), jnp.ones(5)))
+    mixed = eqx.tree_at(lambda c: c.beam, cube, cube.beam.at[3, 0].multiply(1.5))
+    with pytest.raises(ValueError, match="one beam in all channels"):
+        faraday.fit_map(mixed)
+    turned = eqx.tree_at(lambda c: c.beam, cube, cube.beam.at[3, 2].add(0.5))
+    with pytest.raises(ValueError, match="one beam in all channels"):
+        faraday.fit_map(turned)
+    one = eqx.tree_at(
+        lambda c: (c.frequency, c.I, c.Q, c.U, c.sigma, c.beam, c.mask),
+        cube,
+        replace_fn=lambda x: x[:1],
+    )
+    with pytest.raises(ValueError, match="cube: expected at least two frequencies, got 1"):
+        faraday.fit_map(one)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "match"),
+    [
+        ({"band": [1, 2]}, ValueError, "band: expected one label for each of 16 channels"),
+        ({"sigma": 1.0}, ValueError, "sigma: expected a pair"),
+        ({"sigma": (-1.0, 1.0)}, ValueError, "sigma_q: expected finite, positive"),
+        ({"sigma": (1e-3 * u.m, 1e-3)}, UnitsError, "sigma_q: expected a quantity convertible to Jy/beam"),
+        ({"intensity_threshold": np.nan}, ValueError, "intensity_threshold"),
+        ({"polarization_threshold": np.nan}, ValueError, "polarization_threshold"),
+        ({"polarization_threshold": -5.0}, ValueError, "polarization_threshold"),
+        ({"max_rm": "wide"}, ValueError, "max_rm"),
+        ({"max_rm": -1.0}, ValueError, "max_rm"),
+        ({"maxima": 1}, ValueError, "maxima"),
+    ],
+)
+def test_bad_options_are_named(perfect, options, error, match):
+    with pytest.raises(error, match=match):
+        faraday.fit_map(perfect[0].cube, **options)
+
+
+def test_only_a_cube_can_be_mapped(perfect):
+    for x in (None, perfect[0]):
+        with pytest.raises(TypeError, match="cube: expected a StokesCube"):
+            # The tests check types at every call; without that this check is what speaks.
+            _check_cube(x)
+
+
+def test_errors_of_the_images_may_be_quantities(calibrated):
+    source, maps = calibrated
+    level = float(source.cube.sigma[0, 1])
+    for sigma in (1e3 * level * u.mJy / u.beam, 1e3 * level * u.mJy):
+        same = faraday.fit_map(source.cube, sigma=(sigma, level))
+        np.testing.assert_allclose(same.rm_error, maps.rm_error, rtol=1e-6)
+
+
+def test_pixels_without_a_maximum_within_the_limit_are_not_valid(calibrated):
+    source, maps = calibrated
+    rm, valid = np.asarray(maps.rm), np.asarray(maps.valid)
+    limit = float(np.median(np.abs(rm[valid])))
+    near = faraday.fit_map(source.cube, max_rm=limit, rm_prior=None)
+    # The prior of the first map moves its answers a little.
+    beyond, within = valid & (np.abs(rm) > limit + 20.0), valid & (np.abs(rm) < limit - 20.0)
+    assert beyond.any()
+    assert within.any()
+    assert not np.asarray(near.valid)[beyond].any()
+    assert np.asarray(near.valid)[within].all()
+    assert np.isfinite(np.asarray(near.rm_error)[np.asarray(near.valid)]).all()
+    assert np.isnan(np.asarray(near.rm)[beyond]).all()
+
+
+def test_observation_of_a_sky_without_a_beam_is_exact():
+    place = simulate.frame((3, 4), MILLIARCSECOND)
+    screen = faraday.ThinScreen(jnp.full((3, 4), 0.1), jnp.full((3, 4), 0.2), jnp.full((3, 4), 300.0))
+    sky = simulate.ModelSky(jnp.full((3, 4), 2.0), screen, place, spectral_index=-1.0)
+    nu = np.array([30e9, 15e9])
+    # Noise and offset go with their channel when the channels are put in order.
+    offset = np.array([0.5, 0.0])
+    cube = simulate.observe(sky, nu, noise=[2e-9, 1e-9], key=jax.random.key(0), evpa_offset=offset)
+    np.testing.assert_array_equal(cube.sigma[:, 0], [1e-9, 2e-9])
+    np.testing.assert_allclose(cube.frequency, nu[::-1])
+    np.testing.assert_allclose(cube.I[:, 0, 0], [2.0, 1.0], atol=1e-8)
+    L = np.asarray(faraday.lambda_squared(nu[::-1]))
+    expected = np.array([2.0, 1.0]) * 0.1 * np.exp(2j * (0.2 + 300.0 * L + np.array([0.0, 0.5])))
+    np.testing.assert_allclose(np.asarray(cube.Q)[:, 2, 3], expected.real, atol=1e-8)
+    np.testing.assert_allclose(np.asarray(cube.U)[:, 2, 3], expected.imag, atol=1e-8)
+    with pytest.raises(ValueError, match="evpa_offset"):
+        simulate.observe(sky, nu, noise=1e-9, key=jax.random.key(0), evpa_offset=np.zeros(3))
+    with pytest.raises(ValueError, match="noise"):
+        simulate.observe(sky, nu, noise=0.0, key=jax.random.key(0))
+    with pytest.raises(TypeError, match="key"):
+        simulate.observe(sky, nu, noise=1.0, key=0)
+    with pytest.raises(ValueError, match="noise: expected one number or one for each of 2 channels"):
+        simulate.observe(sky, nu, noise=np.ones((2, 1)), key=jax.random.key(0))
+    with pytest.raises(ValueError, match="evpa_offset: expected finite"):
+        simulate.observe(sky, nu, noise=1.0, key=jax.random.key(0), evpa_offset=[0.0, np.nan])
+
+
+@pytest.mark.parametrize(
+    "beam", [(1e-9, 1e-9), (1e-9, 0.0, 0.0), (-1e-9, 1e-9, 0.0), (1e-9, np.nan, 0.0), 1e-9, "wide"]
+)
+def test_bad_beams_are_named(beam):
+    place = simulate.frame((3, 4), MILLIARCSECOND)
+    sky = simulate.ModelSky(jnp.ones((3, 4)), faraday.ThinScreen(*jnp.ones((3, 3, 4))), place)
+    with pytest.raises(ValueError, match="beam"):
+        simulate.observe(sky, [15e9], noise=1.0, key=jax.random.key(0), beam=beam)
+
+
+def test_a_beam_may_be_quantities():
+    assert beam_of((1.0 * u.mas, 1.0 * u.mas, 90.0 * u.deg)) == pytest.approx((MILLIARCSECOND,) * 2 + (np.pi / 2,))
+    assert beam_of([1.0, 1.0, 0.0] * u.mas) == pytest.approx((MILLIARCSECOND, MILLIARCSECOND, 0.0))
+
+
+def test_noise_of_a_simulation_is_what_was_asked_for():
+    source = simulate.small_source(key=jax.random.key(5), size=SIZE, noise=2e-3, evpa_error=None)
+    estimates = [off_source_rms(np.asarray(image)) for image in source.cube.Q]
+    np.testing.assert_allclose(np.mean(estimates), 2e-3, rtol=0.1)
+
+
+def test_offsets_are_drawn_by_band_and_channel():
+    nu = np.array(simulate.FOUR_BANDS)
+    draw = simulate.draw_offsets(nu, (3 * DEGREE, 0.0), key=jax.random.key(1)).reshape(4, 4)
+    assert np.ptp(draw, axis=1).max() == 0.0
+    assert np.ptp(draw[:, 0]) > 0.0
+    assert not np.any(simulate.draw_offsets(nu, None, key=jax.random.key(1)))
