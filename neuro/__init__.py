@@ -2,6 +2,7 @@
 
 - `neuro.data`: spiking data in one type, its generators and readers.
 - `neuro.metrics`: scores of predicted firing rates.
+- `neuro.baselines`: what a model has to beat.
 - `neuro.langevinflow`: a sequential variational autoencoder with underdamped Langevin latents.
 
 Sub-packages load on first use; importing `neuro` does no work on any device.
@@ -10,7 +11,7 @@ Sub-packages load on first use; importing `neuro` does no work on any device.
 import importlib
 from types import ModuleType
 
-__all__ = ["data", "langevinflow", "metrics", "plotting"]
+__all__ = ["baselines", "data", "langevinflow", "metrics", "plotting"]
 
 
 def __getattr__(name: str) -> ModuleType:

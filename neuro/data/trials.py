@@ -266,6 +266,13 @@ class SpikeTrials(eqx.Module):
         return SpikeTrials(**(kept | changes))
 
 
+def some_trials(trials: object) -> SpikeTrials:
+    """Return `trials`; `TypeError` unless they are `SpikeTrials`."""
+    if not isinstance(trials, SpikeTrials):
+        raise TypeError(f"trials: expected neuro.data.SpikeTrials, got {type(trials).__name__}")
+    return trials
+
+
 _SELECTION = "expected a slice, positions among {0} trials, or a mask of {0} truth values"
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from neuro.arguments import positive_number
 from neuro.data import SpikeTrials
+from neuro.data.trials import some_trials
 from neuro.langevinflow.official.options import CHANNELS, PRESETS, RELEASED, Release
 from physics.numerics import checks
 from physics.types import Real
@@ -224,13 +225,6 @@ class Config:
             if own is not None and abs(own - expected) > 1e-9 * abs(expected):
                 raise ValueError(f"{name}: the configuration says {own}, the trials have {expected}")
         return dataclasses.replace(self, **found)
-
-
-def some_trials(trials: object) -> SpikeTrials:
-    """Return `trials`; `TypeError` unless they are `SpikeTrials`."""
-    if not isinstance(trials, SpikeTrials):
-        raise TypeError(f"trials: expected neuro.data.SpikeTrials, got {type(trials).__name__}")
-    return trials
 
 
 _CHOICES = {

@@ -117,7 +117,8 @@ PROMISED = {
         "sharding",
         "special",
     },
-    "neuro": {"data", "langevinflow", "metrics", "plotting"},
+    "neuro": {"baselines", "data", "langevinflow", "metrics", "plotting"},
+    "neuro.baselines": {"ConditionRates", "PoissonReadout", "SmoothedRates", "condition_rates", "smoothed_rates"},
     "neuro.data": {
         "SpikeTrials",
         "block_split",
