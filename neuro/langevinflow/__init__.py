@@ -1,6 +1,7 @@
 """A sequential variational autoencoder whose latents obey the underdamped Langevin equation."""
 
 from neuro.langevinflow import diagnostics
+from neuro.langevinflow.autoencoder import RecurrentAutoencoder
 from neuro.langevinflow.checkpoint import load
 from neuro.langevinflow.config import Config
 from neuro.langevinflow.model import LangevinFlow, predict_rates
@@ -17,6 +18,7 @@ __all__ = [
     "LangevinFlow",
     "OfficialFlow",
     "OfficialForward",
+    "RecurrentAutoencoder",
     "Release",
     "RingPotential",
     "TrainingRun",

@@ -11,12 +11,10 @@ import jax
 import numpy as np
 
 from neuro.langevinflow.config import Config
-from neuro.langevinflow.model import LangevinFlow, Model
-from neuro.langevinflow.official.model import OfficialFlow
+from neuro.langevinflow.model import untrained
 from neuro.langevinflow.official.options import Release
 from physics.errors import DataFormatError
 from physics.files import replacing
-from physics.types import PRNGKey
 
 if TYPE_CHECKING:
     from neuro.langevinflow.training import TrainingRun
@@ -62,7 +60,8 @@ def load(path: str | os.PathLike[str]) -> "TrainingRun":
             config = Config(**(fields | {"release": Release(**fields.get("release", {}))}))
             history = History(**{name: tuple(values) for name, values in header["history"].items()})
             skeleton = eqx.filter_eval_shape(
-                lambda key: _fresh(config, header["held_in"], header["neurons"], key), jax.random.key(0)
+                lambda key: untrained(config, held_in=header["held_in"], mean_rate=np.ones(header["neurons"]), key=key),
+                jax.random.key(0),
             )
             model = eqx.tree_deserialise_leaves(file, skeleton)
             if file.read(1):
@@ -70,13 +69,6 @@ def load(path: str | os.PathLike[str]) -> "TrainingRun":
         except (AttributeError, KeyError, TypeError, ValueError, RuntimeError, EOFError) as error:
             raise DataFormatError(f"{path}: the saved model is damaged or incomplete: {error}") from error
     return TrainingRun(model, history)
-
-
-def _fresh(config: Config, held_in: int, neurons: int, key: PRNGKey) -> Model:
-    """Return a model of these sizes, with parameters of no meaning."""
-    if config.mode == "official":
-        return OfficialFlow(config, held_in=held_in, neurons=neurons, key=key)
-    return LangevinFlow(config, held_in=held_in, mean_rate=np.ones(neurons), key=key)
 
 
 def _header(path: str | os.PathLike[str], line: bytes) -> dict:

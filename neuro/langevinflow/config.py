@@ -15,6 +15,7 @@ from physics.types import Real
 from physics.units import number
 
 MODES = ("physical", "official")
+DYNAMICS = ("langevin", "none")
 SCHEMES = ("baoab", "obabo")
 CONTROLS = ("feedback", "open")
 DECODERS = ("transformer", "mlp", "linear")
@@ -50,6 +51,9 @@ class Config:
     arithmetic of the released reference, for comparison, whose own options are `release`."""
     dtype: str = "float32"
     """Precision of parameters and training, whatever `jax_enable_x64` says; "float64" needs it enabled."""
+    dynamics: str | None = "langevin"
+    """ "langevin"; or "none" (or None): the decoder reads the state of the recurrent encoder, with nothing between, to
+    compare with at equal encoder, decoder and objective. Fields about latents and dynamics are then not used."""
 
     latent_width: int = by_mode(64, official=280)
     """D: positions of all oscillators; there are as many velocities."""
@@ -114,6 +118,8 @@ class Config:
         for field in dataclasses.fields(self):
             if isinstance(given := getattr(self, field.name), ByMode):
                 object.__setattr__(self, field.name, getattr(given, self.mode))
+        if self.dynamics is None:
+            object.__setattr__(self, "dynamics", "none")
         for name, allowed in _CHOICES.items():
             checks.one_of(getattr(self, name), allowed, name)
         for name in _SWITCHES:
@@ -185,6 +191,8 @@ class Config:
         """Width of what the decoder reads at a bin."""
         if self.mode == "official":
             return 3 * self.latent_width
+        if self.dynamics == "none":
+            return self.state_width
         return 2 * self.latent_width + (self.state_width if self.decode == "zvh" else 0)
 
     @property
@@ -229,6 +237,7 @@ class Config:
 
 _CHOICES = {
     "dtype": checks.FLOATS,
+    "dynamics": DYNAMICS,
     "scheme": SCHEMES,
     "control": CONTROLS,
     "decoder": DECODERS,
@@ -247,6 +256,7 @@ def _nonnegative(x: Any, name: str) -> float:
 
 _SWITCHES = ("causal", "quartic", "directed")
 _PHYSICAL_ONLY = (
+    "dynamics",
     "quartic",
     "directed",
     "coupling_range",

@@ -31,7 +31,7 @@ class Frequencies(NamedTuple):
     """omega/gamma; below 1/2 the mode is over-damped."""
 
 
-def frequencies(model: LangevinFlow) -> Frequencies:
+def frequencies(model: Model) -> Frequencies:
     r"""Return the frequencies and damping of the modes about the origin.
 
     $\omega_c(q)^2 = \omega_c^2 [1 + 2 \sum_d \kappa_{c,d} (1 - \cos q d)]$, q = 2 pi n/L. The quartic term stiffens

@@ -28,51 +28,67 @@ class Encoded(NamedTuple):
     """q of the first velocity in units of its thermal spread, (channel, site)."""
 
 
-class Encoder(eqx.Module):
-    """Gated recurrent units over the observed bins, and a linear map to the initial latent state."""
+class Recurrence(eqx.Module):
+    """Gated recurrent units that read counts bin by bin: in both directions, or forward only where causal."""
 
     forward: eqx.nn.GRUCell
     backward: eqx.nn.GRUCell | None
-    initial: eqx.nn.Linear
-    channels: int = eqx.field(static=True)
     square_root: bool = eqx.field(static=True)
 
     def __init__(self, config: Config, neurons: int, *, key: PRNGKey) -> None:
         """Draw the parameters for `neurons` held-in neurons."""
-        forward_key, backward_key, initial_key = jax.random.split(key, 3)
+        forward_key, backward_key = jax.random.split(key)
         dtype, width = config.array_dtype, config.encoder_width
         self.forward = eqx.nn.GRUCell(neurons, width, dtype=dtype, key=forward_key)
         self.backward = None if config.causal else eqx.nn.GRUCell(neurons, width, dtype=dtype, key=backward_key)
-        self.initial = eqx.nn.Linear(config.state_width, 4 * config.latent_width, dtype=dtype, key=initial_key)
-        self.channels = config.channels
         self.square_root = config.count_transform == "sqrt"
+
+    def inputs(self, counts: Float[Array, "time neuron"]) -> tuple[Array, Array | None]:
+        """Return the part of the gates that the counts make, (time, 3 x width), for each direction."""
+        x = jnp.sqrt(counts) if self.square_root else counts
+        return project(self.forward, x), None if self.backward is None else project(self.backward, x)
+
+    def run(self, ahead: Array, back: Array | None) -> tuple[Array, Array]:
+        """Return the states at every bin, and the summary: each direction's last state, or the first when causal."""
+        zero = jnp.zeros(self.forward.hidden_size, ahead.dtype)
+        if self.backward is None or back is None:
+            _, states = jax.lax.scan(lambda h, p: (gru_step(self.forward, p, h),) * 2, zero, ahead)
+            return states, states[0]
+        backward_cell = self.backward
+
+        def both(carry: Pair, inputs: Pair) -> tuple[Pair, Pair]:
+            after = gru_step(self.forward, inputs[0], carry[0]), gru_step(backward_cell, inputs[1], carry[1])
+            return after, after
+
+        last, (forward, backward) = jax.lax.scan(both, (zero, zero), (ahead, back[::-1]))
+        return jnp.concatenate([forward, backward[::-1]], axis=1), jnp.concatenate(last)
+
+
+class Encoder(eqx.Module):
+    """A recurrence over the observed bins, and a linear map from its summary to the initial latent state."""
+
+    recurrence: Recurrence
+    initial: eqx.nn.Linear
+    channels: int = eqx.field(static=True)
+
+    def __init__(self, config: Config, neurons: int, *, key: PRNGKey) -> None:
+        """Draw the parameters for `neurons` held-in neurons."""
+        recurrence_key, initial_key = jax.random.split(key)
+        self.recurrence = Recurrence(config, neurons, key=recurrence_key)
+        self.initial = eqx.nn.Linear(
+            config.state_width, 4 * config.latent_width, dtype=config.array_dtype, key=initial_key
+        )
+        self.channels = config.channels
 
     def __call__(self, counts: Float[Array, "time neuron"]) -> Encoded:
         """Return states and initial distributions for one trial's counts per bin, of the model's dtype."""
-        x = jnp.sqrt(counts) if self.square_root else counts
-        states, summary = self._run(x)
+        states, summary = self.recurrence.run(*self.recurrence.inputs(counts))
         z, log_z, v, log_v = self.initial(summary).reshape(4, self.channels, -1)
         return Encoded(
             states,
             Gaussian(z, jnp.clip(log_z, *LOG_VARIANCE_BOUNDS)),
             Gaussian(v, jnp.clip(log_v, *LOG_VARIANCE_BOUNDS)),
         )
-
-    def _run(self, x: Array) -> tuple[Array, Array]:
-        """Return the states at every bin, and the summary: each direction's last state, or the first when causal."""
-        ahead = project(self.forward, x)
-        zero = jnp.zeros(self.forward.hidden_size, x.dtype)
-        if self.backward is None:
-            _, states = jax.lax.scan(lambda h, p: (gru_step(self.forward, p, h),) * 2, zero, ahead)
-            return states, states[0]
-        back, backward_cell = project(self.backward, x)[::-1], self.backward
-
-        def both(carry: Pair, inputs: Pair) -> tuple[Pair, Pair]:
-            after = gru_step(self.forward, inputs[0], carry[0]), gru_step(backward_cell, inputs[1], carry[1])
-            return after, after
-
-        last, (forward, backward) = jax.lax.scan(both, (zero, zero), (ahead, back))
-        return jnp.concatenate([forward, backward[::-1]], axis=1), jnp.concatenate(last)
 
 
 def project(cell: eqx.nn.GRUCell, x: Float[Array, "time neuron"]) -> Float[Array, "time three_states"]:

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 
 from neuro.arguments import positive_number
 from neuro.data import SpikeTrials
+from neuro.langevinflow.autoencoder import RecurrentAutoencoder
 from neuro.langevinflow.config import Config
 from neuro.langevinflow.decoder import Decoder, log_counts
 from neuro.langevinflow.dynamics import (
@@ -68,13 +69,12 @@ class LangevinFlow(eqx.Module):
         self.config, self.held_in, self.neurons = config, held_in, len(rate)
 
     @classmethod
-    def for_trials(
-        cls, trials: SpikeTrials, config: Config | None = None, *, key: PRNGKey
-    ) -> "LangevinFlow | OfficialFlow":
+    def for_trials(cls, trials: SpikeTrials, config: Config | None = None, *, key: PRNGKey) -> "Model":
         """Return a model of the trials' sizes, in the physical mode with a readout that starts from the mean rates.
 
-        With `Config(mode="official")` it is an `OfficialFlow`, initialised as the release does, and usable in `fit`,
-        `predict_rates` and the like in the same way.
+        With `Config(mode="official")` it is an `OfficialFlow`, initialised as the release does, with
+        `Config(dynamics="none")` a `RecurrentAutoencoder`; both are usable in `fit`, `predict_rates` and the like in
+        the same way.
 
         Args:
             trials: with a split "train", whose mean rates are taken; of all trials where there is none.
@@ -85,14 +85,12 @@ class LangevinFlow(eqx.Module):
             ValueError: the configuration contradicts the trials.
         """
         filled = (Config() if config is None else config).for_trials(trials)
-        if filled.mode == "official":
-            return OfficialFlow(filled, held_in=trials.held_in, neurons=trials.counts.shape[2], key=key)
         part = trials.select(split="train") if "train" in trials.split else trials
         spikes = np.asarray(part.counts, float).sum(axis=(0, 1))
         seconds = np.asarray(part.mask, float).sum(axis=(0, 1)) * trials.bin_width
         # Half a spike more keeps the logarithm of a silent neuron's rate finite.
         rate = (spikes + 0.5) / np.maximum(seconds, trials.bin_width)
-        return cls(filled, held_in=trials.held_in, mean_rate=rate, key=key)
+        return untrained(filled, held_in=trials.held_in, mean_rate=rate, key=key)
 
     def __call__(
         self, counts: Float[Array, "observed held_in"], *, key: PRNGKey, bin_width: float | None = None
@@ -185,8 +183,23 @@ class LangevinFlow(eqx.Module):
         return drawn[2:].reshape(bins - 1, config.substeps, config.draws, *ring), drawn[:2]
 
 
-Model: TypeAlias = LangevinFlow | OfficialFlow
-"""Of either mode: both have an `encoder`, `infer`, `decode`, `config`, `held_in` and `neurons`."""
+Model: TypeAlias = LangevinFlow | OfficialFlow | RecurrentAutoencoder
+"""Of either mode, or without dynamics: all have an `encoder`, `infer`, `decode`, `config`, `held_in` and `neurons`."""
+
+
+def untrained(config: Config, *, held_in: int, mean_rate: Any, key: PRNGKey) -> Model:
+    """Return a model of the configuration's kind with parameters drawn from `key`.
+
+    Args:
+        config: with observed_bins, forward_bins and bin_width known.
+        held_in: neurons that are input.
+        mean_rate: of every decoded neuron [Hz], held-in ones first; not used in the official mode.
+        key: typed random key.
+    """
+    if config.mode == "official":
+        return OfficialFlow(config, held_in=held_in, neurons=len(mean_rate), key=key)
+    kind = RecurrentAutoencoder if config.dynamics == "none" else LangevinFlow
+    return kind(config, held_in=held_in, mean_rate=mean_rate, key=key)
 
 
 def predict_rates(
@@ -256,8 +269,8 @@ def _mean_rates(
 
 
 def a_model(model: object) -> Model:
-    """Return `model`; `TypeError` unless it is one, of either mode."""
-    if not isinstance(model, LangevinFlow | OfficialFlow):
+    """Return `model`; `TypeError` unless it is one."""
+    if not isinstance(model, LangevinFlow | OfficialFlow | RecurrentAutoencoder):
         raise TypeError(
             f"model: expected a LangevinFlow model, as LangevinFlow.for_trials makes it; got {type(model).__name__}"
         )

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from neuro.data import SpikeTrials
+from neuro.langevinflow.autoencoder import RecurrentAutoencoder
 from neuro.langevinflow.model import Model
 from neuro.langevinflow.official.model import OfficialFlow
 from physics.numerics.likelihood import poisson_log_likelihood
@@ -106,6 +107,7 @@ def evidence(model: Model, batch: Batch, key: PRNGKey) -> tuple[Float[Array, " t
     """Return the evidence lower bound of each trial, with beta = 1 and no dropout, and its likelihood part [nats].
 
     In the official mode the KL is the consistent one, whatever the training uses: the released one makes no bound.
+    Without dynamics there is no prior and so no bound: nan.
     """
 
     def one(counts: Array, mask: Array, own: Array) -> tuple[Array, Array]:
@@ -115,7 +117,8 @@ def evidence(model: Model, batch: Batch, key: PRNGKey) -> tuple[Float[Array, " t
         else:
             latents, kl = model.infer(encoded, key=own)
         likelihood = jnp.sum(poisson_log_likelihood(counts, model.decode(latents), mask))
-        return likelihood - kl.total, likelihood
+        bound = jnp.full_like(likelihood, jnp.nan) if isinstance(model, RecurrentAutoencoder) else likelihood - kl.total
+        return bound, likelihood
 
     return jax.vmap(one)(*batch, jax.random.split(key, batch.counts.shape[0]))
 

@@ -64,7 +64,7 @@ class PhysicalRecipe(NamedTuple):
     steps: int
     """Of the whole run."""
 
-    def initial(self, model: LangevinFlow) -> TrainState:
+    def initial(self, model: Model) -> TrainState:
         """Return the state before the first step."""
         return _initial(model, learning_rate(self.config, self.steps))
 
@@ -223,13 +223,15 @@ def _optimizer(config: Config, schedule: "optax.Schedule") -> "optax.GradientTra
     )
 
 
-def _decays(model: LangevinFlow) -> PyTree:
+def _decays(model: Model) -> PyTree:
     """Return where weight decay applies: matrices, but not the potential, whose zero means nothing."""
     matrices = jax.tree.map(lambda x: x.ndim > 1, model)
+    if not isinstance(model, LangevinFlow):
+        return matrices
     return eqx.tree_at(lambda m: m.potential, matrices, jax.tree.map(lambda _: False, model.potential))
 
 
-def _initial(model: LangevinFlow, schedule: "optax.Schedule") -> TrainState:
+def _initial(model: Model, schedule: "optax.Schedule") -> TrainState:
     state = _optimizer(model.config, schedule).init(eqx.filter(model, eqx.is_array))
     return TrainState(model, state, jnp.zeros((), jnp.int32))
 
@@ -285,7 +287,7 @@ def _never_reads_all(model: Model) -> bool:
 
 
 def _warn_of_fast_modes(model: Model) -> None:
-    if isinstance(model, OfficialFlow):
+    if not isinstance(model, LangevinFlow):
         return
     _, _, bin_width = model.config.filled()
     fastest = model.potential.omega * jnp.sqrt(jnp.max(model.potential.stiffness(model.config.sites), axis=1))

@@ -146,6 +146,7 @@ PROMISED = {
         "Config",
         "LangevinFlow",
         "OfficialFlow",
+        "RecurrentAutoencoder",
         "Release",
         "fit",
         "load",
