@@ -78,11 +78,16 @@ def write_lfads(
 ) -> None:
     """Write the trials in a layout that `read_lfads` names; true rates as expected counts per bin, with the factor 1.
 
+    The layouts have no place for the bin width, conditions, behaviour and names. "lfads" also forgets which neurons are
+    held out and which bins forward, and keeps the places of the trials (`train_inds`); "lfads-torch" keeps the former
+    and not the places.
+
     Args:
         path: HDF5 file, complete or not there.
         trials: with trials of the split "train"; those of the split "none" are left out, and those of "test" in the
             layout "lfads", which has no place for them.
-        layout: "lfads" or "lfads-torch".
+        layout: "lfads" for `{train,valid}_{data,truth,inds}`, or "lfads-torch" for
+            `{train,valid,test}_{encod_data,recon_data,truth}`.
         overwrite: replace an existing file.
 
     Raises:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from neuro.arguments import positive_number
+from neuro.arguments import positive_number, real_array
 from physics.numerics import checks
 from physics.types import Real
 from physics.units import number
@@ -48,7 +48,7 @@ class LorenzProtocol:
     """Time of one integration step [s]; rates are constant within it."""
     burn_in: int = 500
     """Steps before the first bin."""
-    start: tuple[float, float, float] = (0.0, 0.0, 25.0)
+    start: Real = (0.0, 0.0, 25.0)
     """Mean of the normal distribution of starts."""
     norm: str = "global"
     """How paths are scaled, a name of `NORMS`."""
@@ -73,8 +73,7 @@ class LorenzProtocol:
             raise ValueError(f"base_hz: expected at most {MOST_HZ:.0e} Hz, got {self.base_hz}")
         checks.one_of(self.integrator, INTEGRATORS, "integrator")
         checks.one_of(self.norm, NORMS, "norm")
-        if len(self.start) != 3 or not np.isfinite(self.start).all():
-            raise ValueError(f"start: expected three finite numbers, got {self.start}")
+        object.__setattr__(self, "start", _place(self.start))
         checks.fraction(number(self.train_fraction, "", "train_fraction"), "train_fraction")
         if self.fine_steps < 1 or not math.isclose(self.fine_steps, self.bin_width / self.step, rel_tol=1e-9):
             wanted = "milliseconds" if self.step == 1e-3 else f"steps of {self.step} s"
@@ -84,6 +83,18 @@ class LorenzProtocol:
     def fine_steps(self) -> int:
         """Integration steps in a bin."""
         return round(self.bin_width / self.step)
+
+
+def _place(start: Any) -> tuple[float, float, float]:
+    """Return three coordinates; `ValueError` for anything else."""
+    try:
+        found = real_array(start, "start").astype(float)
+    except ValueError as error:
+        raise ValueError(f"start: expected three finite numbers, got {start!r}") from error
+    if found.shape != (3,) or not np.isfinite(found).all():
+        raise ValueError(f"start: expected three finite numbers, got {start!r}")
+    x, y, z = found.tolist()
+    return x, y, z
 
 
 LORENZ_PRESETS = {

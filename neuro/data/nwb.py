@@ -73,7 +73,7 @@ def read_nwb(
         behavior: name of a time series; or columns of the table of trials, whose values hold for the whole trial.
         lag: by how much behaviour follows the spikes [s].
         split: the splits to read, "train", "val", "test", "none", by the column `split`; all by default.
-        forward: time after the window that is to be forecast [s].
+        forward: time after the window that is to be forecast [s]; 0 for none.
         nlb: a data set of the Neural Latents Benchmark, such as "mc_maze_small": fills in the arguments above.
         table: name of the table of trials, such as "epochs".
         overlap: "refuse" windows that overlap, "cut" them where the next one begins, or "allow" them.
@@ -101,7 +101,7 @@ def read_nwb(
             width=width,
             align=align or "start_time",
             window=None if window is None else window_nanoseconds(window, width),
-            forward=whole_bins(whole_nanoseconds(forward_seconds), width, "forward"),
+            forward=whole_bins(whole_nanoseconds(forward_seconds), width, _FORWARD),
             conditions=_names(conditions),
             behavior=behavior if isinstance(behavior, str) or behavior is None else tuple(behavior),
             lag=whole_nanoseconds(lag_seconds),
@@ -120,6 +120,9 @@ def read_nwb(
     if not parts:
         raise DataFormatError(f"{', '.join(map(str, files))}: no trial in the splits {cut.splits}")
     return _join(parts, cut)
+
+
+_FORWARD = f"forward ({FORWARD} s unless given, 0 for no forecast)"
 
 
 def paths(path: PathLike | Sequence[PathLike]) -> list[Path]:

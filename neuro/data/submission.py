@@ -28,14 +28,15 @@ Target = str | os.PathLike[str] | Mapping[str, Mapping[str, Any]] | None
 
 
 def nlb_submission(
-    rates: Any, *, trials: SpikeTrials, nlb: str, evaluation: str = "val", target: Target = None
+    rates: Any, *, trials: SpikeTrials, nlb: str | None, evaluation: str = "val", target: Target = None
 ) -> dict[str, Group]:
     """Return predicted rates by group and name, which `write_nlb_submission` writes and `evaluate_nlb` scores.
 
     Args:
         rates: expected counts per bin of all neurons in all bins, (trial, time, neuron), in the order of `trials`.
         trials: what the rates are of: training trials and those of one other split, with their held-out neurons.
-        nlb: name of the data set.
+        nlb: name of the data set; None for a recording of one's own, whose arrays are outside any group: such a file
+            keeps the layout, and the benchmark's evaluator knows nothing of it.
         evaluation: the split that is scored.
         target: what will be scored against: its spikes must be those of `trials`, trial by trial.
 
@@ -45,7 +46,7 @@ def nlb_submission(
             split has no trial, or the target has other trials or neurons or another order.
         DataFormatError: the target lacks the group or its held-out spikes.
     """
-    known = nlb_set(nlb, "nlb")
+    known = None if nlb is None else nlb_set(nlb, "nlb")
     predicted = checks.nonnegative(real_array(rates, "rates"), "rates").astype(np.float64)
     if predicted.shape != trials.counts.shape:
         raise ValueError(f"rates: expected the shape {trials.counts.shape} of the trials, got {predicted.shape}")
@@ -58,13 +59,13 @@ def nlb_submission(
     for part, split in parts.items():
         rows = np.asarray([label == split for label in trials.split])
         if not rows.any():
-            if part == "train" and known.behavior is None:
+            if part == "train" and not _needs_training(known):
                 continue
             raise ValueError(f"trials: no trial of the split {split!r}; there are {sorted(set(trials.split))}")
         arrays |= _halves(predicted[rows, : trials.observed_bins], part, trials.held_in, "")
         if part == "eval" and trials.forward_bins:
             arrays |= _halves(predicted[rows, trials.observed_bins :], part, trials.held_in, "_forward")
-    group = group_name(nlb, trials.bin_width)
+    group = "" if nlb is None else group_name(nlb, trials.bin_width)
     if target is not None:
         _compare_spikes(trials.select(split=evaluation), _truth(target, group))
     return {group: arrays}
@@ -92,7 +93,7 @@ def write_nlb_submission(
     """
     groups = {}
     for group, arrays in submission.items():
-        known, _ = parse_group(group, "submission")
+        known = parse_group(group, "submission")[0] if group else None
         groups[group] = _checked(known, group, arrays)
         if target is not None:
             _compare(groups[group], _truth(target, group), group)
@@ -131,10 +132,15 @@ def _halves(rates: HostArray, part: str, held_in: int, block: str) -> dict[str, 
     return {f"{part}_rates_held{half}{block}": values for half, values in halves.items()}
 
 
-def _checked(known: NlbSet, group: str, arrays: Mapping[str, Any]) -> dict[str, HostArray]:
+def _needs_training(known: NlbSet | None) -> bool:
+    """Return whether training trials belong to a submission: decoders of continuous behaviour are fitted to them."""
+    return known is None or known.behavior is not None
+
+
+def _checked(known: NlbSet | None, group: str, arrays: Mapping[str, Any]) -> dict[str, HostArray]:
     """Return the arrays of a group, all there and of agreeing shapes."""
     unknown = sorted(set(arrays) - set(RATES) - set(FORWARD_RATES))
-    needed = [name for name in RATES if name.startswith("eval") or known.behavior is not None]
+    needed = [name for name in RATES if name.startswith("eval") or _needs_training(known)]
     missing = [name for name in needed if name not in arrays]
     if unknown or missing:
         raise DataFormatError(

@@ -1,5 +1,6 @@
 """Intervals of scores from resampled trials."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -84,6 +85,23 @@ def rate_r2_interval(
     return _interval(estimate, scores, confidence)
 
 
+def trial_interval(
+    score: Callable[[np.ndarray], float], trials: int, *, key: PRNGKey, confidence: float, resamples: int
+) -> Interval:
+    """Return a score of all trials with its bootstrap interval; resamples whose score is NaN are left out.
+
+    Args:
+        score: of the trials at the positions it is given.
+        trials: how many there are.
+        key: of the resamples.
+        confidence: probability content of the interval.
+        resamples: how many.
+    """
+    drawn = _generator(key).integers(0, trials, (resamples, trials))
+    scores = np.asarray([score(rows) for rows in drawn])
+    return _interval(score(np.arange(trials)), scores[~np.isnan(scores)], confidence)
+
+
 def _trials(x: Any, name: str) -> np.ndarray:
     found = real_array(x, name).astype(np.float64)
     if found.ndim != 3:
@@ -96,8 +114,11 @@ def _resampled(trials: int, key: PRNGKey, resamples: int) -> np.ndarray:
     checks.positive_integer(resamples, "resamples")
     if trials < 2:
         raise ValueError(f"counts: expected two trials or more to resample, got {trials}")
-    random = np.random.default_rng(np.asarray(jax.random.key_data(checks.typed_key(key))))
-    return random.multinomial(trials, np.full(trials, 1.0 / trials), size=resamples).astype(np.float64)
+    return _generator(key).multinomial(trials, np.full(trials, 1.0 / trials), size=resamples).astype(np.float64)
+
+
+def _generator(key: PRNGKey) -> np.random.Generator:
+    return np.random.default_rng(np.asarray(jax.random.key_data(checks.typed_key(key))))
 
 
 def _interval(estimate: float, scores: np.ndarray, confidence: float) -> Interval:

@@ -140,7 +140,7 @@ PROMISED = {
         "write_nlb_submission",
         "write_nlb_target",
     },
-    "neuro.metrics": {"bits_per_spike", "evaluate_nlb", "rate_r2"},
+    "neuro.metrics": {"TrialScores", "bits_per_spike", "evaluate_nlb", "rate_r2", "score_trials"},
     "neuro.plotting": {"plot_rates"},
     "neuro.langevinflow": {
         "Config",

@@ -239,6 +239,23 @@ def test_bad_arguments_of_a_submission(area2, arguments, message):
         nlb_submission(rates, trials=trials, **given)
 
 
+def test_a_recording_of_ones_own_in_the_same_layout(tmp_path):
+    """Outside any group, as input files are; the benchmark's scores do not know it."""
+    counts = np.random.default_rng(0).poisson(1.0, (6, 10, 4))
+    own = SpikeTrials(counts, bin_width=0.03, held_in=3, forward_bins=2, split=["train", "val", "test"] * 2)
+    rates = 0.1 + np.arange(240.0).reshape(counts.shape) / 240
+    submission = nlb_submission(rates, trials=own, nlb=None, evaluation="test")
+    write_nlb_submission(tmp_path / "rates.h5", submission)
+    found = read_groups(tmp_path / "rates.h5")[""]
+    assert len(found) == 6
+    np.testing.assert_allclose(found["eval_rates_heldout_forward"], rates[2::3, 8:, 3:], rtol=1e-6)
+    np.testing.assert_allclose(found["train_rates_heldin"], rates[::3, :8, :3], rtol=1e-6)
+    with pytest.raises(DataFormatError, match="no group ''"):
+        metrics.evaluate_nlb(target=submission, submission=submission)
+    with pytest.raises(ValueError, match="no trial of the split 'none'"):
+        nlb_submission(rates, trials=own, nlb=None, evaluation="none")
+
+
 def test_without_held_out_neurons_there_is_nothing_to_score():
     trials = SpikeTrials(np.ones((2, 2, 2), int), bin_width=0.02)
     with pytest.raises(ValueError, match="no neuron is held out"):
