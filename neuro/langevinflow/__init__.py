@@ -9,8 +9,8 @@ from neuro.langevinflow.official.model import OfficialFlow, OfficialForward, off
 from neuro.langevinflow.official.options import Release
 from neuro.langevinflow.official.weights import load_official_weights
 from neuro.langevinflow.potential import RingPotential
-from neuro.langevinflow.state import History
-from neuro.langevinflow.training import TrainingRun, fit
+from neuro.langevinflow.state import History, TrainingRun
+from neuro.langevinflow.training import fit
 
 __all__ = [
     "Config",

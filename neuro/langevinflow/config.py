@@ -21,6 +21,7 @@ CONTROLS = ("feedback", "open")
 DECODERS = ("transformer", "mlp", "linear")
 DECODES = ("zv", "zvh")
 TRANSFORMS = ("sqrt", "raw")
+SCHEDULES = ("cosine", "plateau", "constant")
 
 
 class ByMode(NamedTuple):
@@ -99,7 +100,16 @@ class Config:
     warm_up_steps: int = 400
     """Training steps over which the KL weight grows from 0; the official mode counts epochs, `Release.ramp_epochs`."""
     learning_rate: float = by_mode(4e-3, official=3e-3)
-    """Peak of a cosine schedule with a short linear start; in the official mode the rate before any plateau."""
+    """The highest one."""
+    schedule: str = by_mode("cosine", official="plateau")
+    """Of the learning rate: "cosine", up linearly over a twentieth of the run, at most 100 steps, then down to a
+    hundredth of the peak at its end; "plateau", lower after epochs without a better validation loss; or "constant"."""
+    plateau_factor: float = 0.95
+    """By which a plateau lowers the learning rate."""
+    plateau_patience: int = 10
+    """Epochs in a row without a better validation loss after which one more is a plateau."""
+    least_learning_rate: float = 1e-5
+    """Below which no plateau lowers it."""
     weight_decay: float = by_mode(1e-4, official=2e-5)
     """Decoupled, of matrices; in the official mode added to the gradient, of every parameter."""
     clip_norm: float | None = by_mode(1.0, official=None)
@@ -128,8 +138,9 @@ class Config:
             given = getattr(self, name)
             if given is not None or name not in _OPTIONAL:
                 object.__setattr__(self, name, check(given, name))
-        if self.keep_probability > 1.0:
-            raise ValueError(f"keep_probability: expected more than 0 and at most 1, got {self.keep_probability}")
+        for name in ("keep_probability", "plateau_factor"):
+            if getattr(self, name) > 1.0:
+                raise ValueError(f"{name}: expected more than 0 and at most 1, got {getattr(self, name)}")
         if self.latent_width % self.channels:
             raise ValueError(f"latent_width: expected a multiple of channels={self.channels}, got {self.latent_width}")
         if self.mode == "official":
@@ -243,6 +254,7 @@ _CHOICES = {
     "decoder": DECODERS,
     "decode": DECODES,
     "count_transform": TRANSFORMS,
+    "schedule": SCHEDULES,
 }
 
 
@@ -285,12 +297,13 @@ _POSITIVE_INTEGERS = (
     "batch_size",
     "epochs",
     "patience",
+    "plateau_patience",
 )
 _NUMBERS: dict[str, Callable[[Any, str], int | float]] = {
     **dict.fromkeys(_POSITIVE_INTEGERS, checks.positive_integer),
     "forward_bins": checks.nonnegative_integer,
     "bin_width": _positive("s"),
-    **dict.fromkeys(("learning_rate", "clip_norm", "keep_probability"), _positive("")),
-    **dict.fromkeys(("kl_weight", "weight_decay"), _nonnegative),
+    **dict.fromkeys(("learning_rate", "clip_norm", "keep_probability", "plateau_factor"), _positive("")),
+    **dict.fromkeys(("kl_weight", "weight_decay", "least_learning_rate"), _nonnegative),
 }
 """The check of every number, which returns it as a plain one."""

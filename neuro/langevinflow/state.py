@@ -1,4 +1,4 @@
-"""What training keeps: the state between two steps, and what was measured after each epoch."""
+"""What training keeps: the state between two steps, what was measured after each epoch, and the models it ends with."""
 
 import dataclasses
 import os
@@ -60,3 +60,44 @@ class History:
             table = zip(range(len(self)), *(getattr(self, name) for name in names), strict=True)
             rows = [",".join(["epoch", *names]), *(",".join(map(repr, row)) for row in table)]
             temporary.write_text("\n".join(rows) + "\n")
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """All that a run needs to go on as if it had not stopped."""
+
+    state: TrainState
+    best: Model
+    """After the epoch with the lowest validation loss so far."""
+    history: History = History()
+    met: tuple[tuple[float, float], ...] = ()
+    """Training loss and KL of the steps of the epoch under way."""
+    seconds: float = 0.0
+    """Wall time so far."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingRun:
+    """Trained models and how the training went."""
+
+    best: Model
+    """After the epoch with the lowest validation loss."""
+    last: Model
+    """After the last epoch."""
+    history: History
+
+    @property
+    def model(self) -> Model:
+        """The model to use: the best one; in the official mode the last one, unless `Release.keep` is "best"."""
+        config = self.best.config
+        return self.last if config.mode == "official" and config.release.keep == "last" else self.best
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write models and history into one file, which `load` reads.
+
+        Raises:
+            FileExistsError: the file exists and `overwrite` is false.
+        """
+        from neuro.langevinflow.checkpoint import save
+
+        save(path, self, overwrite=overwrite)

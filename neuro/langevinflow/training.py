@@ -1,4 +1,4 @@
-"""Training: the whole step is one compiled function; a run is fixed by its key and keeps the best model it met."""
+"""Training: a run is fixed by its key, keeps the best and the last model, and goes on where it was stopped."""
 
 import dataclasses
 import math
@@ -6,86 +6,33 @@ import os
 import time
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, PyTree
 
+from neuro.arguments import number
 from neuro.data import SpikeTrials
-from neuro.langevinflow.config import Config, some_trials
+from neuro.langevinflow.checkpoint import Origin, load_progress, save_progress
+from neuro.langevinflow.config import some_trials
 from neuro.langevinflow.model import LangevinFlow, Model, a_model
-from neuro.langevinflow.objective import Batch, Terms, evidence, unread_loss, whole_batch
-from neuro.langevinflow.official.model import OfficialFlow
-from neuro.langevinflow.official.objective import validation_loss
-from neuro.langevinflow.official.recipe import ReleasedRecipe
-from neuro.langevinflow.state import History, TrainState
+from neuro.langevinflow.objective import Batch
+from neuro.langevinflow.recipe import epoch_settings, initial_state, train_step
+from neuro.langevinflow.state import Progress, TrainingRun
+from neuro.langevinflow.validation import scored_trials, validate
 from physics.errors import ConvergenceError
 from physics.numerics import checks, sharding
 from physics.numerics.batching import batches
-from physics.types import PRNGKey
+from physics.types import PRNGKey, Real
 
 if TYPE_CHECKING:
-    import optax
     import tqdm
 
 COARSE_ANGLE = 1.35
 """Angle of the fastest mode per step, in radians, at which the step misplaces its frequency by a tenth; a warning then
 asks for more substeps. Unstable at 2."""
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainingRun:
-    """A trained model, the best by validation loss, and how the training went.
-
-    In the official mode the model is that of the last epoch, as released, unless `Release.keep` is "best".
-    """
-
-    model: Model
-    history: History
-
-    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-        """Write model and history into one file, which `load` reads.
-
-        Raises:
-            FileExistsError: the file exists and `overwrite` is false.
-        """
-        from neuro.langevinflow.checkpoint import save
-
-        save(path, self, overwrite=overwrite)
-
-
-class PhysicalRecipe(NamedTuple):
-    """How the physical mode trains: AdamW with a cosine schedule by step."""
-
-    config: Config
-    steps: int
-    """Of the whole run."""
-
-    def initial(self, model: Model) -> TrainState:
-        """Return the state before the first step."""
-        return _initial(model, learning_rate(self.config, self.steps))
-
-    def settings(self, history: History) -> None:
-        """Return what stays the same within an epoch: nothing here."""
-
-    def step(
-        self,
-        state: TrainState,
-        data: Batch,
-        indices: Array,
-        valid: Array,
-        key: PRNGKey,
-        settings: None,  # noqa: ARG002
-    ) -> tuple[TrainState, Terms]:
-        """Return the state after one step, and the parts of the objective before it."""
-        return train_step(state, data, indices, valid, key, self.steps)
-
-    def kl_weight(self, state: TrainState, settings: None) -> float:  # noqa: ARG002
-        """Return beta at the end of an epoch."""
-        return float(kl_weight(self.config, state.step))
 
 
 def fit(
@@ -94,16 +41,24 @@ def fit(
     *,
     key: PRNGKey,
     epochs: int | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint_every: Real = 60.0,
     progress: bool = True,
     devices: Sequence[jax.Device] | None = None,
 ) -> TrainingRun:
-    """Return the model after training on the "train" trials, at the epoch that does best on the "val" trials.
+    """Return the models after training on the "train" trials: the best on the "val" trials, and the last.
 
     The official mode trains by the released recipe, with the choices of `Config.release`; see there.
 
     "Best" is the lowest negative log likelihood of entries that the model does not read: held-out neurons and forward
     bins where there are any, else dropped counts. Trials of the split "test" are not looked at. Equal keys give equal
     runs on equal hardware.
+
+    With a `checkpoint` a run that was stopped, at whatever moment, goes on when it is started again by the same call,
+    and ends with the same bits as one that was never stopped. A finished run is returned as it is. One that is given
+    more `epochs` goes on too; the "cosine" schedule then is that of the longer run from there on, so that the learning
+    rate rises again, while with "plateau" and "constant" the result is that of a run that was longer from the start.
+    Early stopping ends a run for good.
 
     An unobserved bin is left out of the likelihood only. The encoder knows no mask: it reads the zero count that
     `SpikeTrials` holds there as silence. Where many bins of held-in neurons are unobserved, leave those neurons or
@@ -114,176 +69,142 @@ def fit(
         trials: with splits "train" and "val".
         key: typed random key; step n uses `fold_in(key, n)`.
         epochs: passes over the training trials; those of the configuration by default.
+        checkpoint: file in which the run is kept while it lasts, and from which it goes on if it exists; `load` reads
+            it too.
+        checkpoint_every: seconds from one writing of that file to the next; 0 writes it after every step.
         progress: whether to show a progress bar.
         devices: over which each batch is split; all local devices by default.
 
     Raises:
         TypeError: `model` is no model, or `trials` are no `SpikeTrials`.
-        ValueError: the trials do not have the model's sizes, lack a split, or have nothing observed in one.
+        ValueError: the trials do not have the model's sizes, lack a split, or have nothing observed in one; or the
+            checkpoint is of a run with another configuration, start, data or key, or has come further than `epochs`.
+        FileNotFoundError: the folder of `checkpoint` does not exist.
+        DataFormatError: the checkpoint is no saved run, or is damaged.
         ConvergenceError: the loss is not finite.
     """
     a_model(model)
     some_trials(trials)
     checks.typed_key(key)
     epochs = checks.positive_integer(model.config.epochs if epochs is None else epochs, "epochs")
-    train, validation = _part(model, trials, "train"), _part(model, trials, "val")
-    config, started = model.config, time.perf_counter()
-    per_epoch = math.ceil(train.counts.shape[0] / config.batch_size)
-    recipe: Any = PhysicalRecipe(config, per_epoch * epochs)
-    if config.mode == "official":
-        recipe = ReleasedRecipe(config)
-    state = sharding.replicate(recipe.initial(model), devices=devices)
+    every = float(checks.nonnegative(np.asarray(number(checkpoint_every, "s", "checkpoint_every")), "checkpoint_every"))
+    train, validation = scored_trials(model, trials, "train"), scored_trials(model, trials, "val")
+    start = Progress(initial_state(model), model)
+    keeper = None
+    if checkpoint is not None:
+        keeper = _Keeper(Path(checkpoint), every, Origin.of(model, (train, validation), key))
+        start = keeper.begin(start, epochs)
     train, validation = sharding.replicate((train, validation), devices=devices)
-    step_key, order_key, validation_key = jax.random.split(key, 3)
-    history, best = History(), state.model
-    with _bar(epochs, progress) as bar:
-        for epoch in range(epochs):
-            order = np.asarray(jax.random.permutation(jax.random.fold_in(order_key, epoch), train.counts.shape[0]))
-            met, settings = [], recipe.settings(history)
-            for indices, mask in batches(len(order), config.batch_size, order.astype(np.int32)):
-                chosen, valid = sharding.split((jnp.asarray(indices), jnp.asarray(mask)), devices=devices)
-                state, terms = recipe.step(state, train, chosen, valid, step_key, settings)
-                met.append(terms)
-            nll, kl = (float(np.mean([float(getattr(t, name)) for t in met])) for name in ("nll", "kl"))
-            held, elbo = _validate(state.model, validation, validation_key, devices)
-            if not math.isfinite(nll + kl + held):
-                raise ConvergenceError(f"the loss is not finite in epoch {epoch}: lower learning_rate or clip_norm")
-            history = history.with_epoch(
-                seconds=time.perf_counter() - started,
-                train_nll=nll,
-                kl=kl,
-                kl_weight=recipe.kl_weight(state, settings),
-                validation_nll=held,
-                validation_elbo=elbo,
-            )
-            if history.best_epoch == epoch or _keeps_last(config):
-                best = state.model
-            bar.set_postfix(train=f"{nll:.4f}", validation=f"{held:.4f}", kl=f"{kl:.1f}", refresh=False)
-            bar.update()
-            if config.patience is not None and epoch - history.best_epoch >= config.patience:
+    course = _Course(train, validation, epochs, key, devices, keeper)
+    with _bar(epochs, progress, len(start.history)) as bar:
+        end = course.run(start, bar)
+    _warn_of_fast_modes(end.best)
+    return TrainingRun(end.best, end.state.model, end.history)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Course:
+    """What a run goes through."""
+
+    train: Batch
+    validation: Batch
+    epochs: int
+    key: PRNGKey
+    devices: Sequence[jax.Device] | None
+    keeper: "_Keeper | None"
+
+    def run(self, progress: Progress, bar: "tqdm.tqdm") -> Progress:
+        """Return the end of the run."""
+        began = time.perf_counter() - progress.seconds
+        progress = dataclasses.replace(progress, state=sharding.replicate(progress.state, devices=self.devices))
+        patience = progress.best.config.patience
+        while (done := len(progress.history)) < self.epochs:
+            if patience is not None and done and done - 1 - progress.history.best_epoch >= patience:
                 break
-    _warn_of_fast_modes(best)
-    return TrainingRun(best, history)
+            progress = self._epoch(progress, began)
+            met = progress.history
+            bar.set_postfix(
+                train=f"{met.train_nll[-1]:.4f}",
+                validation=f"{met.validation_nll[-1]:.4f}",
+                kl=f"{met.kl[-1]:.1f}",
+                refresh=False,
+            )
+            bar.update()
+        if self.keeper is not None:
+            self.keeper.write(progress)
+        return progress
+
+    def _epoch(self, progress: Progress, began: float) -> Progress:
+        """Return the progress after the rest of an epoch."""
+        step_key, order_key, validation_key = jax.random.split(self.key, 3)
+        state, history, config = progress.state, progress.history, progress.best.config
+        trials, met = self.train.counts.shape[0], list[tuple[Any, Any]](progress.met)
+        order = np.asarray(jax.random.permutation(jax.random.fold_in(order_key, len(history)), trials))
+        parts = batches(trials, config.batch_size, order.astype(np.int32))
+        settings = epoch_settings(config, history, per_epoch=len(parts), epochs=self.epochs)
+        for position in range(len(met), len(parts)):
+            indices, mask = (jnp.asarray(x) for x in parts[position])
+            chosen, valid = sharding.split((indices, mask), devices=self.devices)
+            state, terms = train_step(state, self.train, chosen, valid, step_key, settings.at(position))
+            met.append((terms.nll, terms.kl))
+            if self.keeper is not None and self.keeper.due:
+                seconds = time.perf_counter() - began
+                self.keeper.write(dataclasses.replace(progress, state=state, met=_numbers(met), seconds=seconds))
+        nll, kl = (float(x) for x in np.mean(_numbers(met), axis=0))
+        held, elbo = validate(state.model, self.validation, validation_key, self.devices)
+        if not math.isfinite(nll + kl + held):
+            raise ConvergenceError(f"the loss is not finite in epoch {len(history)}: lower learning_rate or clip_norm")
+        seconds = time.perf_counter() - began
+        history = history.with_epoch(
+            seconds=seconds,
+            train_nll=nll,
+            kl=kl,
+            kl_weight=float(settings.kl_weight[-1]),
+            validation_nll=held,
+            validation_elbo=elbo,
+        )
+        best = state.model if history.best_epoch == len(history) - 1 else progress.best
+        return Progress(state, best, history, seconds=seconds)
 
 
-def kl_weight(config: Config, step: Int[Array, ""]) -> Float[Array, ""]:
-    """Return beta at a training step: it grows linearly from 0 over the warm-up."""
-    done = step.astype(config.array_dtype) / config.warm_up_steps
-    return config.kl_weight * jnp.minimum(done, 1.0)
+def _numbers(met: Sequence[tuple[Any, Any]]) -> tuple[tuple[float, float], ...]:
+    # Read late: to read an array waits for its step.
+    return tuple((float(nll), float(kl)) for nll, kl in met)
 
 
-def learning_rate(config: Config, steps: int) -> "optax.Schedule":
-    """Return the learning rate by step: up over a twentieth of the run, at most 100 steps, and down as a cosine."""
-    import optax
+@dataclasses.dataclass
+class _Keeper:
+    """Writes the progress of a run into its file every now and then."""
 
-    rise = min(max(steps // 20, 1), 100)
-    peak = config.learning_rate
-    schedule = optax.warmup_cosine_decay_schedule(0.1 * peak, peak, rise, max(steps, rise + 1), 0.01 * peak)
-    # The integer count divided inside would be float64 where 64-bit arrays are enabled.
-    return lambda count: schedule(count.astype(config.array_dtype))
+    path: Path
+    every: float
+    origin: Origin
+    written: float = 0.0
+    """When the file was written last."""
 
+    def begin(self, start: Progress, epochs: int) -> Progress:
+        """Return the progress that the file holds; that of the start, which is written, where there is no file."""
+        if self.path.exists():
+            found = load_progress(self.path, start.best, self.origin)
+            done = len(found.history)
+            if done + (len(found.met) > 0) > epochs:
+                raise ValueError(
+                    f"epochs: {self.path} has {done} epochs and {len(found.met)} steps, asked for {epochs}"
+                )
+            start = found
+        else:
+            self.write(start)
+        return start
 
-@eqx.filter_jit
-def train_step(
-    state: TrainState,
-    data: Batch,
-    indices: Int[Array, " trial"],
-    valid: Bool[Array, " trial"],
-    key: PRNGKey,
-    steps: int,
-) -> tuple[TrainState, Terms]:
-    """Return the state after one gradient step on the chosen trials, and the parts of the objective before it.
+    @property
+    def due(self) -> bool:
+        """Whether it is time to write again."""
+        return time.perf_counter() - self.written >= self.every
 
-    Args:
-        state: model, optimiser and step number.
-        data: all training trials.
-        indices: of the trials of this batch.
-        valid: False for trials that only fill up the batch.
-        key: of the run; the step number is folded in.
-        steps: of the whole run, for the schedule.
-    """
-    config = state.model.config
-    batch = Batch(data.counts[indices], data.mask[indices] & valid[:, None, None])
-    objective = eqx.filter_value_and_grad(unread_loss, has_aux=True)
-    own = jax.random.fold_in(key, state.step)
-    (_, terms), gradient = objective(state.model, batch, own, kl_weight(config, state.step))
-    optimizer = _optimizer(config, learning_rate(config, steps))
-    updates, inner = optimizer.update(gradient, state.optimizer, eqx.filter(state.model, eqx.is_array))
-    return TrainState(eqx.apply_updates(state.model, updates), inner, state.step + 1), terms
-
-
-def _optimizer(config: Config, schedule: "optax.Schedule") -> "optax.GradientTransformation":
-    import optax
-
-    dtype = config.array_dtype.type
-    return optax.chain(
-        optax.identity() if config.clip_norm is None else optax.clip_by_global_norm(config.clip_norm),
-        # Decay rates as scalars of the model's dtype: powers of Python floats would be float64 under 64-bit.
-        optax.adamw(schedule, b1=dtype(0.9), b2=dtype(0.999), weight_decay=config.weight_decay, mask=_decays),
-    )
-
-
-def _decays(model: Model) -> PyTree:
-    """Return where weight decay applies: matrices, but not the potential, whose zero means nothing."""
-    matrices = jax.tree.map(lambda x: x.ndim > 1, model)
-    if not isinstance(model, LangevinFlow):
-        return matrices
-    return eqx.tree_at(lambda m: m.potential, matrices, jax.tree.map(lambda _: False, model.potential))
-
-
-def _initial(model: Model, schedule: "optax.Schedule") -> TrainState:
-    state = _optimizer(model.config, schedule).init(eqx.filter(model, eqx.is_array))
-    return TrainState(model, state, jnp.zeros((), jnp.int32))
-
-
-@eqx.filter_jit
-def _validation_step(model: Model, batch: Batch, key: PRNGKey) -> tuple[Array, Array, Array]:
-    """Return sums over a batch: loss times trials, bound, trials."""
-    zero = jnp.zeros((), model.config.array_dtype)
-    if isinstance(model, OfficialFlow) and _scores_what_it_reads(model):
-        loss = validation_loss(model, batch, key)
-    else:
-        loss, _ = unread_loss(model, batch, key, zero, dropout=not _never_reads_all(model))
-    bound, _ = evidence(model, batch, key)
-    real = jnp.any(batch.mask, axis=(1, 2)).astype(bound.dtype)
-    return loss * jnp.sum(real), jnp.sum(bound * real), jnp.sum(real)
-
-
-def _validate(model: Model, data: Batch, key: PRNGKey, devices: Sequence[jax.Device] | None) -> tuple[float, float]:
-    """Return the loss and the bound of the validation trials; the draws are the same in every epoch."""
-    totals = np.zeros(3)
-    for number, (indices, mask) in enumerate(batches(data.counts.shape[0], model.config.batch_size)):
-        part = Batch(data.counts[indices], data.mask[indices] & jnp.asarray(mask)[:, None, None])
-        part = sharding.split(part, devices=devices)
-        totals += [float(x) for x in _validation_step(model, part, jax.random.fold_in(key, number))]
-    return totals[0] / totals[2], totals[1] / totals[2]
-
-
-def _part(model: Model, trials: SpikeTrials, split: str) -> Batch:
-    if split not in trials.split:
-        raise ValueError(f"trials: no trial has the split {split!r}; trials.with_split(key=key) makes one")
-    batch = whole_batch(model, trials.select(split=split))
-    scored = np.array(batch.mask)
-    if split == "val" and _never_reads_all(model) and not _scores_what_it_reads(model):
-        scored[:, : trials.observed_bins, : model.held_in] = False
-    if not scored.any():
-        what = "no held-out neuron or forward bin" if batch.mask.any() else "no bin"
-        raise ValueError(f"trials: {what} of the split {split!r} is observed, so that there is nothing to score")
-    return batch
-
-
-def _keeps_last(config: Config) -> bool:
-    return config.mode == "official" and config.release.keep == "last"
-
-
-def _scores_what_it_reads(model: Model) -> bool:
-    """Return whether validation is the released one, of all entries."""
-    return model.config.mode == "official" and model.config.release.validation == "released"
-
-
-def _never_reads_all(model: Model) -> bool:
-    """Return whether there are held-out neurons or forward bins; validation then scores those only."""
-    return model.held_in < model.neurons or model.config.filled()[1] > 0
+    def write(self, progress: Progress) -> None:
+        """Write the progress in the place of what the file holds."""
+        save_progress(self.path, progress, self.origin)
+        self.written = time.perf_counter()
 
 
 def _warn_of_fast_modes(model: Model) -> None:
@@ -300,7 +221,7 @@ def _warn_of_fast_modes(model: Model) -> None:
         )
 
 
-def _bar(epochs: int, progress: bool) -> "tqdm.tqdm":
+def _bar(epochs: int, progress: bool, done: int) -> "tqdm.tqdm":
     import tqdm
 
-    return tqdm.tqdm(total=epochs, disable=not progress, desc="LangevinFlow", unit="epoch")
+    return tqdm.tqdm(total=epochs, initial=done, disable=not progress, desc="LangevinFlow", unit="epoch")

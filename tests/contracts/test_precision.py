@@ -13,7 +13,9 @@ from jaxprs import dtypes
 
 from neuro import data
 from neuro import langevinflow as lf
-from neuro.langevinflow import training
+from neuro.langevinflow import recipe
+from neuro.langevinflow.state import History
+from neuro.langevinflow.validation import scored_trials
 from physics import faraday, tdi
 
 SMALL = {"latent_width": 16, "encoder_width": 8, "hidden_width": 8, "feed_forward_width": 16}
@@ -36,12 +38,12 @@ def test_closed_form_tdi_has_no_complex_numbers(channel, function):
 def test_training_is_32_bit_while_64_bit_is_enabled(decoder):
     trials = small_trials()
     model = lf.LangevinFlow.for_trials(trials, lf.Config(decoder=decoder, **SMALL), key=jax.random.key(1))
-    state = training._initial(model, training.learning_rate(model.config, 10))
-    batch = training._part(model, trials, "train")
+    state, batch = recipe.initial_state(model), scored_trials(model, trials, "train")
+    settings = recipe.epoch_settings(model.config, History(), per_epoch=1, epochs=10).at(0)
     arrays, static = eqx.partition(state, eqx.is_array)
 
     def step(arrays, indices, valid, key):
-        after, terms = training.train_step(eqx.combine(arrays, static), batch, indices, valid, key, 10)
+        after, terms = recipe.train_step(eqx.combine(arrays, static), batch, indices, valid, key, settings)
         return eqx.filter((after, terms), eqx.is_array)
 
     used = dtypes(step, arrays, jnp.arange(4, dtype=jnp.int32), jnp.ones(4, bool), jax.random.key(2))

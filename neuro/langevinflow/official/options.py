@@ -53,10 +53,6 @@ class Release:
     probability by default, as released. 0 closes the leak."""
     ramp_epochs: int = 500
     """Epochs over which the weights of KL and L2 penalty grow from 0."""
-    plateau_factor: float = 0.95
-    """By which the learning rate shrinks after more than `plateau_patience` epochs without a better validation loss."""
-    plateau_patience: int = 10
-    least_learning_rate: float = 1e-5
     validation: str = "released"
     """What the learning rate and "best" go by: "released", all entries of the validation trials, those the model reads
     included; or "unread", as in the physical mode."""
@@ -73,8 +69,7 @@ class Release:
         """Check every field."""
         for name, allowed in _CHOICES.items():
             checks.one_of(getattr(self, name), allowed, f"release.{name}")
-        for name in ("ramp_epochs", "plateau_patience"):
-            object.__setattr__(self, name, checks.positive_integer(getattr(self, name), f"release.{name}"))
+        object.__setattr__(self, "ramp_epochs", checks.positive_integer(self.ramp_epochs, "release.ramp_epochs"))
         for name, (least, most) in _RANGES.items():
             given = getattr(self, name)
             if given is not None or name != "pass_probability":
@@ -105,8 +100,6 @@ _RANGES = {
     "kernel_spread": (0.0, np.inf),
     "dropout": (0.0, 1.0 - _TINY),
     "pass_probability": (0.0, 1.0),
-    "plateau_factor": (_TINY, 1.0),
-    "least_learning_rate": (0.0, np.inf),
     "validation_keep": (_TINY, 1.0),
 }
 

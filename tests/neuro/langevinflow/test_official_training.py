@@ -16,7 +16,7 @@ from neuro.langevinflow.objective import Batch, coordinated_dropout, evidence
 from neuro.langevinflow.official.dropout import bernoulli, dropped
 from neuro.langevinflow.official.objective import released_loss, validation_loss
 from neuro.langevinflow.official.options import PRESETS
-from neuro.langevinflow.official.recipe import ReleasedRecipe, plateau_rate
+from neuro.langevinflow.recipe import epoch_settings, initial_state, train_step
 from neuro.langevinflow.state import History
 from physics.numerics.likelihood import poisson_log_likelihood
 
@@ -74,9 +74,10 @@ def test_last_or_best_weights(trials, start, monkeypatch, keep, expected):
         seen.append(model)
         return next(losses), 0.0
 
-    monkeypatch.setattr(training, "_validate", scripted)
+    monkeypatch.setattr(training, "validate", scripted)
     found = lf.fit(start.with_release(keep=keep), trials, key=jax.random.key(2), progress=False)
     assert found.model is seen[expected]
+    assert (found.best, found.last) == (seen[1], seen[2])
 
 
 def test_saved_and_loaded_models_predict_the_same(run, trials, tmp_path):
@@ -191,13 +192,11 @@ def test_the_bound_uses_the_consistent_kl(trials, start):
 
 def test_one_step_is_adam_with_the_penalty_in_the_gradient(trials, start):
     config = dataclasses.replace(CONFIG, weight_decay=0.5)
-    recipe = ReleasedRecipe(config)
-    epochs = History(*[(1.0, 1.0)] * 6)
-    settings = recipe.settings(epochs)
+    settings = epoch_settings(config, History(*[(1.0, 1.0)] * 6), per_epoch=3, epochs=9).at(2)
     np.testing.assert_allclose(settings, (0.5 * config.kl_weight, 0.25, 1e-2), rtol=1e-6)
     batch = Batch(trials.counts[:16], trials.mask[:16])
     indices, valid, key = jnp.arange(16, dtype=jnp.int32), jnp.ones(16, bool), jax.random.key(0)
-    state = recipe.initial(start)
+    state = initial_state(lf.LangevinFlow.for_trials(trials, config, key=jax.random.key(1)))
     bias = [np.asarray(start.decoder.readout.bias, float)]
     first, second = np.zeros(8), np.zeros(8)
     for number in range(1, 3):
@@ -206,27 +205,15 @@ def test_one_step_is_adam_with_the_penalty_in_the_gradient(trials, start):
         first, second = 0.9 * first + 0.1 * g, 0.999 * second + 0.001 * g**2
         direction = first / (1 - 0.9**number) / (np.sqrt(second / (1 - 0.999**number)) + 1e-8)
         bias.append(bias[-1] - 1e-2 * direction)
-        state, _ = recipe.step(state, batch, indices, valid, key, settings)
+        state, _ = train_step(state, batch, indices, valid, key, settings)
         np.testing.assert_allclose(state.model.decoder.readout.bias, bias[-1], rtol=0, atol=2e-5)
 
 
-def test_the_plateau_schedule():
-    config = dataclasses.replace(CONFIG, learning_rate=1.0, release=lf.Release(plateau_patience=2))
-    improving = tuple(1.0 / (1 + n) for n in range(20))
-    assert plateau_rate((), config) == plateau_rate(improving, config) == 1.0
-    flat = (1.0,) * 20
-    # The first is the best; then every third one without a better value lowers the rate.
-    assert [round(plateau_rate(flat[:n], config), 9) for n in (3, 4, 6, 7)] == [1.0, 0.95, 0.95, 0.9025]
-    floor = dataclasses.replace(config, release=lf.Release(plateau_patience=1, least_learning_rate=0.9))
-    assert plateau_rate(flat, floor) == 0.9
-
-
 def test_the_step_is_32_bit_throughout_with_64_bit_enabled(trials, start):
-    recipe = ReleasedRecipe(CONFIG)
-    state, settings = recipe.initial(start), recipe.settings(History())
+    state, settings = initial_state(start), epoch_settings(CONFIG, History(), per_epoch=1, epochs=3).at(0)
     batch = Batch(trials.counts[:2], trials.mask[:2])
     arguments = state, batch, jnp.arange(2, dtype=jnp.int32), jnp.ones(2, bool), jax.random.key(0), settings
-    dtypes = computed_dtypes(eqx.filter_make_jaxpr(recipe.step)(*arguments)[0].jaxpr)
+    dtypes = computed_dtypes(eqx.filter_make_jaxpr(train_step)(*arguments)[0].jaxpr)
     assert "float32" in dtypes
     assert not dtypes & {"float64", "complex64", "complex128"}
 

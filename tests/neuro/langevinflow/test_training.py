@@ -1,5 +1,4 @@
 import dataclasses
-import json
 import math
 import os
 import subprocess
@@ -17,9 +16,10 @@ from neuro import langevinflow as lf
 from neuro.langevinflow import training
 from neuro.langevinflow.config import some_trials
 from neuro.langevinflow.model import a_model
-from neuro.langevinflow.objective import Batch
-from neuro.langevinflow.training import _decays, _initial, kl_weight, learning_rate, train_step
-from physics.errors import ConvergenceError, DataFormatError
+from neuro.langevinflow.objective import Batch, unread_loss
+from neuro.langevinflow.recipe import Settings, decays, epoch_settings, initial_state, plateau_rate, train_step
+from neuro.langevinflow.state import History
+from physics.errors import ConvergenceError
 
 pytestmark = pytest.mark.usefixtures("relaxed_promotion")
 
@@ -81,21 +81,22 @@ def test_the_best_model_by_validation_is_kept_and_patience_ends(trials, start, m
         seen.append(model)
         return next(losses), 0.0
 
-    monkeypatch.setattr(training, "_validate", scripted)
+    monkeypatch.setattr(training, "validate", scripted)
     run = lf.fit(start, trials, key=jax.random.key(2), progress=False)
     assert run.history.validation_nll == (3.0, 1.0, 2.0, 2.0)
     assert run.history.best_epoch == 1
-    assert run.model is seen[1]
+    assert run.model is run.best is seen[1]
+    assert run.last is seen[3]
     losses = iter([1.0, 2.0, 2.0, 0.5])
     assert len(lf.fit(start, trials, key=jax.random.key(2), progress=False).history) == 3
 
 
 def test_the_step_is_32_bit_throughout_with_64_bit_enabled(run, trials, start):
     assert jnp.result_type(float) == jnp.float64
-    state = _initial(start, learning_rate(start.config, 10))
+    state, settings = initial_state(start), epoch_settings(start.config, History(), per_epoch=2, epochs=5).at(0)
     batch = Batch(trials.counts, trials.mask)
     indices, valid = jnp.arange(4, dtype=jnp.int32), jnp.ones(4, bool)
-    traced = eqx.filter_make_jaxpr(train_step)(state, batch, indices, valid, jax.random.key(0), 10)[0]
+    traced = eqx.filter_make_jaxpr(train_step)(state, batch, indices, valid, jax.random.key(0), settings)[0]
     dtypes = computed_dtypes(traced.jaxpr)
     assert "float32" in dtypes
     assert not dtypes & {"float64", "complex64", "complex128"}
@@ -103,60 +104,72 @@ def test_the_step_is_32_bit_throughout_with_64_bit_enabled(run, trials, start):
     assert {x.dtype for x in floats} == {np.dtype("float32")}
 
 
-def test_schedules():
+def settings_of(config, epoch, losses=None):
+    history = History(*[tuple(losses or [1.0] * epoch)] * 6)
+    return epoch_settings(config, history, per_epoch=5, epochs=40)
+
+
+def test_the_kl_weight_grows_over_the_warm_up():
     config = dataclasses.replace(CONFIG, warm_up_steps=10, kl_weight=0.2)
-    weights = [float(kl_weight(config, jnp.asarray(n, jnp.int32))) for n in (0, 5, 10, 100)]
-    np.testing.assert_allclose(weights, [0.0, 0.1, 0.2, 0.2], rtol=1e-6)
-    rate = learning_rate(config, 200)
-    values = [float(rate(jnp.asarray(n, jnp.int32))) for n in (0, 10, 105, 200)]
-    np.testing.assert_allclose(values[:2], [1e-3, 1e-2], rtol=1e-5)
-    assert values[1] > values[2] > values[3] == pytest.approx(1e-4, rel=1e-4)
+    found = np.concatenate([settings_of(config, epoch).kl_weight for epoch in (0, 1, 2, 30)])
+    np.testing.assert_allclose(found, np.minimum(0.02 * np.r_[0:15, 150:155], 0.2), rtol=1e-6)
+    assert found.dtype == np.float32
+
+
+def test_the_schedules_of_the_learning_rate():
+    config = dataclasses.replace(CONFIG, learning_rate=1e-2, weight_decay=0.3)
+    cosine = np.concatenate([settings_of(config, epoch).learning_rate for epoch in range(40)])
+    step = np.arange(200)
+    fall = 1e-4 + (1e-2 - 1e-4) * 0.5 * (1.0 + np.cos(np.pi * (step - 10) / 190))
+    expected = np.where(step < 10, 1e-3 + 9e-3 * step / 10, fall)
+    np.testing.assert_allclose(cosine, expected, rtol=1e-4)
+    constant = dataclasses.replace(config, schedule="constant")
+    np.testing.assert_allclose(settings_of(constant, 30).learning_rate, np.full(5, 1e-2), rtol=1e-6)
+    plateau = dataclasses.replace(config, schedule="plateau", plateau_patience=3, plateau_factor=0.5)
+    np.testing.assert_allclose(settings_of(plateau, 5).learning_rate, np.full(5, 5e-3), rtol=1e-6)
+    # The physical mode decays weights from the first step on.
+    np.testing.assert_allclose(settings_of(plateau, 0).weight_decay, np.full(5, 0.3), rtol=1e-6)
+    with pytest.raises(ValueError, match="schedule: expected one of 'cosine', 'plateau', 'constant'"):
+        lf.Config(schedule="linear")
+    with pytest.raises(ValueError, match="plateau_factor: expected more than 0 and at most 1"):
+        lf.Config(plateau_factor=1.5)
+
+
+def test_the_plateau_schedule():
+    config = dataclasses.replace(CONFIG, learning_rate=1.0, plateau_patience=2)
+    improving = tuple(1.0 / (1 + n) for n in range(20))
+    assert plateau_rate((), config) == plateau_rate(improving, config) == 1.0
+    flat = (1.0,) * 20
+    # The first is the best; then every third one without a better value lowers the rate.
+    assert [round(plateau_rate(flat[:n], config), 9) for n in (3, 4, 6, 7)] == [1.0, 0.95, 0.95, 0.9025]
+    floor = dataclasses.replace(config, plateau_patience=1, least_learning_rate=0.9)
+    assert plateau_rate(flat, floor) == 0.9
+
+
+def test_a_step_is_clipped_adam_with_decoupled_decay(trials):
+    config = dataclasses.replace(CONFIG, clip_norm=0.01, weight_decay=0.5)
+    model = lf.LangevinFlow.for_trials(trials, config, key=jax.random.key(1))
+    batch, indices, key = Batch(trials.counts, trials.mask), jnp.arange(16, dtype=jnp.int32), jax.random.key(3)
+    settings = Settings(*(np.float32(x) for x in (0.1, 0.5, 0.02)))
+    whole = Batch(trials.counts[:16], trials.mask[:16])
+    objective = eqx.filter_jit(eqx.filter_grad(unread_loss, has_aux=True))
+    gradient, _ = objective(model, whole, jax.random.fold_in(key, 0), settings.kl_weight)
+    norm = np.sqrt(sum(float(jnp.sum(g**2)) for g in jax.tree.leaves(gradient)))
+    assert norm > 0.01
+    state, _ = train_step(initial_state(model), batch, indices, jnp.ones(16, bool), key, settings)
+    for name, decay in (("weight", 0.5), ("bias", 0.0)):
+        before, g = (np.asarray(getattr(x.decoder.readout, name), float) for x in (model, gradient))
+        g = g * 0.01 / norm
+        # The first step of Adam, corrected for its start, is the sign of the gradient but for epsilon.
+        after = before - 0.02 * (g / (np.abs(g) + 1e-8) + decay * before)
+        np.testing.assert_allclose(getattr(state.model.decoder.readout, name), after, atol=2e-5, rtol=0)
 
 
 def test_weight_decay_spares_the_potential(start):
-    decays = _decays(eqx.filter(start, eqx.is_array))
-    assert not any(jax.tree.leaves(decays.potential))
-    assert decays.decoder.readout.weight
-    assert not decays.decoder.readout.bias
-
-
-def test_a_saved_run_predicts_the_same(run, trials, tmp_path):
-    path = tmp_path / "model.lf"
-    run.save(path)
-    loaded = lf.load(path)
-    assert loaded.history == run.history
-    assert loaded.model.config == run.model.config
-    counts = trials.as_inputs()[0][:5]
-    first, second = (lf.predict_rates(r.model, counts, samples=2, key=jax.random.key(0)) for r in (run, loaded))
-    np.testing.assert_array_equal(first, second)
-    with pytest.raises(FileExistsError, match="overwrite=True"):
-        run.save(path)
-    run.save(path, overwrite=True)
-    assert [p.name for p in tmp_path.iterdir()] == ["model.lf"]
-
-
-def test_a_broken_file_is_named(run, tmp_path):
-    path = tmp_path / "model.lf"
-    run.save(path)
-    whole = path.read_bytes()
-    header, arrays = whole.split(b"\n", 1)
-    older = json.loads(header)
-    cases = {
-        "no such header": b"PK\x03\x04 something else",
-        "damaged or incomplete": whole[: len(whole) // 2],
-        "found 'another model'": json.dumps(older | {"format": "another model"}).encode() + b"\n" + arrays,
-        "up to version 1": json.dumps(older | {"version": 99}).encode() + b"\n" + arrays,
-        "found .* 'two'": json.dumps(older | {"version": "two"}).encode() + b"\n" + arrays,
-        "more in the file than the model": whole + b"junk",
-        "damaged or incomplete: .*items": json.dumps(older | {"history": 3}).encode() + b"\n" + arrays,
-    }
-    for message, content in cases.items():
-        path.write_bytes(content)
-        with pytest.raises(DataFormatError, match=message) as error:
-            lf.load(path)
-        assert str(path) in str(error.value)
-    with pytest.raises(FileNotFoundError):
-        lf.load(tmp_path / "absent.lf")
+    found = decays(eqx.filter(start, eqx.is_array))
+    assert not any(jax.tree.leaves(found.potential))
+    assert found.decoder.readout.weight
+    assert not found.decoder.readout.bias
 
 
 def test_the_history_as_a_table(run, tmp_path):
