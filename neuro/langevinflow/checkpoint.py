@@ -25,6 +25,7 @@ from neuro.langevinflow.recipe import initial_state
 from neuro.langevinflow.state import History, Progress, TrainingRun
 from physics.errors import DataFormatError
 from physics.files import replacing
+from physics.types import PRNGKey
 
 FORMAT = "physneuro LangevinFlow"
 VERSION = 2
