@@ -19,11 +19,13 @@ from physics.faraday.fits.bounds import RotationBound, cramer_rao
 from physics.faraday.fits.calibration import EvpaError
 from physics.faraday.fits.rotation import fit_rotation
 from physics.faraday.fits.rotation_fit import RotationFit
-from physics.faraday.images.cube import SkyFrame, StokesCube
+from physics.faraday.images.components import CleanComponents
+from physics.faraday.images.cube import StokesCube
 from physics.faraday.images.maps import RotationMap, fit_map
+from physics.faraday.images.sky_frame import SkyFrame
 from physics.faraday.inference import sample
 from physics.faraday.io.depth import write_faraday_cube, write_peak_maps
-from physics.faraday.io.images import read_cube
+from physics.faraday.io.images import CubeFiles, open_cube, read_cube
 from physics.faraday.io.rmtable import read_rmtable, rmtable_row, write_rmtable
 from physics.faraday.io.spectra import read_polspectra, read_spectrum, write_polspectra, write_spectrum
 from physics.faraday.posteriors.evidence import Evidence, evidence
@@ -50,8 +52,10 @@ __all__ = [
     "BurnSlab",
     "ChannelAverage",
     "CircularCorrelations",
+    "CleanComponents",
     "CleanedSpectrum",
     "Components",
+    "CubeFiles",
     "Evidence",
     "EvpaError",
     "ExternalDispersion",
@@ -103,6 +107,7 @@ __all__ = [
     "from_degrees",
     "lambda_squared",
     "lambda_squared_width",
+    "open_cube",
     "parameters",
     "plot_aliases",
     "plot_faraday_spectrum",

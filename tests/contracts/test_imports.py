@@ -6,7 +6,7 @@ import sys
 import pytest
 
 HEAVY = ("jax", "matplotlib", "numpyro", "astropy", "h5py", "diffrax", "optax", "scipy", "equinox")
-LATE = ("matplotlib", "corner", "numpyro", "blackjax", "astropy", "h5py", "pandas")
+LATE = ("matplotlib", "corner", "numpyro", "blackjax", "astropy", "radio_beam", "h5py", "pandas")
 ROOMS = "from physics import tdi, faraday, numerics; from neuro import data, metrics, langevinflow"
 
 

@@ -21,6 +21,7 @@ HEAVY = {
     "numpyro": ("faraday.inference",),
     "astropy": ("physics.units", ".io", ".beams", ".wcs"),
     "corner": ("plotting",),
+    "radio_beam": (".beams",),
     "h5py": ("neuro.data",),
 }
 SOURCES = sources("physics", "neuro")

@@ -1,44 +1,24 @@
 """Images of one source in I, Q and U at several frequencies."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import equinox as eqx
-import numpy as np
+import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from physics import units
 from physics.faraday import conventions
+from physics.faraday.images.components import CleanComponents
+from physics.faraday.images.sky_frame import SkyFrame
 from physics.numerics import checks
-from physics.types import HostArray
+from physics.types import Real
 
+__all__ = ["SkyFrame", "StokesCube"]
 
-@dataclass(frozen=True)
-class SkyFrame:
-    """Where the images lie on the sky, and where they come from; stays on the host.
-
-    Args:
-        header: FITS cards of the celestial axes and of the object, as one string.
-        cell: steps in RA (negative: to the west) and Dec from pixel to pixel [rad].
-        reference: pixel (x, y) of the reference position, counted from 0.
-        object: name of the source.
-        files: names of the files read, none for a simulation.
-        unit: of the images.
-    """
-
-    header: str
-    cell: tuple[float, float]
-    reference: tuple[float, float]
-    object: str = ""
-    files: tuple[str, ...] = ()
-    unit: str = "Jy/beam"
-
-    def offsets(self, shape: tuple[int, ...]) -> tuple[HostArray, HostArray]:
-        """Return the RA of each column and the Dec of each row relative to the reference position [rad].
-
-        Args:
-            shape: of the images, (y, x).
-        """
-        x, y = self.reference
-        return (np.arange(shape[1]) - x) * self.cell[0], (np.arange(shape[0]) - y) * self.cell[1]
+ROWS = 64
+"""Rows at a time, where a cube is taken in blocks."""
 
 
 class StokesCube(eqx.Module):
@@ -56,6 +36,8 @@ class StokesCube(eqx.Module):
     mask: Bool[Array, "channel y x"]
     """True where I, Q and U are all finite; elsewhere they hold zero."""
     frame: SkyFrame = eqx.field(static=True)
+    components: tuple[tuple[CleanComponents | None, ...], ...] = ()
+    """CLEAN components of I, Q and U of each channel, where the files have them."""
 
     @property
     def lambda_squared(self) -> Float[Array, " channel"]:
@@ -81,3 +63,72 @@ class StokesCube(eqx.Module):
         chosen = checks.available_dtype(dtype, "dtype")
         images = tuple(x.astype(chosen) for x in (self.I, self.Q, self.U, self.sigma, self.beam))
         return eqx.tree_at(lambda c: (c.I, c.Q, c.U, c.sigma, c.beam), self, images)
+
+    def with_sigma(self, sigma: Real) -> "StokesCube":
+        """Return the cube with other standard deviations of the noise.
+
+        Args:
+            sigma: of I, Q and U, of a shape that broadcasts with (channel, 3), in the unit of the images.
+
+        Raises:
+            UnitsError: a quantity has the wrong dimension.
+            ValueError: a value is not finite and above zero, or the shape does not fit.
+        """
+        given = checks.positive(units.array(sigma, self.frame.unit, "sigma"), "sigma")
+        if checks.broadcastable({"sigma": given.shape, "cube.sigma": self.sigma.shape}) != self.sigma.shape:
+            raise ValueError(f"sigma: expected a shape that broadcasts with {self.sigma.shape}, got {given.shape}")
+        return replace(self, sigma=jnp.broadcast_to(given, self.sigma.shape).astype(self.sigma.dtype))
+
+    def to_common_beam(
+        self, beam: Any = "smallest", *, method: str = "images", residuals: str = "convolved"
+    ) -> "StokesCube":
+        """Return the cube as all channels show it with one beam, with the noise found again on the new images.
+
+        Channels that have the beam already stay as they are. A pixel to which masked ones would contribute more than a
+        thousandth is masked. The flux density per beam grows with the beam, so that the peak of a point source stays.
+
+        Args:
+            beam: "smallest", the ellipse of least area that encloses all beams; "lowest_frequency", the first one;
+                "circle", the smallest that encloses all; "circle_of_area", that of the area of the smallest ellipse;
+                or major and minor full width at half maximum and position angle [rad].
+            method: "images" convolves the images; "components" restores their CLEAN components with the new beam, and
+                adds the residuals.
+            residuals: with "components", "convolved" like the images, or "kept" as they are, as imaging programs do
+                when they are given a beam, which then need not enclose that of the images.
+
+        Raises:
+            UnitsError: a quantity is not an angle.
+            ValueError: the beam does not enclose that of a channel, is no beam, an image has no components, or an
+                argument has another value.
+
+        Source: derived in docs/theory/faraday.md (beams).
+        """
+        from physics.faraday.images.restoration import to_common_beam
+
+        return to_common_beam(self, beam, method=method, residuals=residuals)
+
+    def rows(self, start: int, stop: int) -> "StokesCube":
+        """Return the cube of some rows, from `start` up to but without `stop`, with its frame.
+
+        Raises:
+            ValueError: there is no such row.
+        """
+        from physics.faraday.images.wcs import cut_out
+
+        height = self.I.shape[1]
+        if not 0 <= start < stop <= height:
+            raise ValueError(f"rows: expected 0 <= start < stop <= {height}, got {start} and {stop}")
+        parts = {name: getattr(self, name)[:, start:stop] for name in ("I", "Q", "U", "mask")}
+        return replace(self, **parts, frame=cut_out(self.frame, start))
+
+    def blocks(self, rows: int = ROWS) -> Iterator[tuple[int, "StokesCube"]]:
+        """Yield the first row and the cube of each block of rows, from the first row to the last.
+
+        Args:
+            rows: of a block; the last may have fewer.
+
+        Raises:
+            ValueError: `rows` is not a whole number above zero.
+        """
+        size, height = checks.positive_integer(rows, "rows"), self.I.shape[1]
+        return ((start, self.rows(start, min(start + size, height))) for start in range(0, height, size))

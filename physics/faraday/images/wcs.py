@@ -1,43 +1,79 @@
 """Celestial coordinates of images."""
 
+import re
 import warnings
+from dataclasses import replace
 from typing import Any
 
 from physics.constants import DEGREE
 from physics.errors import DataFormatError
-from physics.faraday.images.cube import SkyFrame
+from physics.faraday.images.sky_frame import SkyFrame
+
+REFERENCE_KEYWORDS = ("EPOCH", "LONPOLE", "LATPOLE", "PV2_1", "PV2_2")
 
 KEPT_KEYWORDS = ("OBJECT", "TELESCOP", "INSTRUME", "OBSERVER", "DATE-OBS", "EQUINOX", "RADESYS")
 
 
-def celestial_header(header: Any, where: str) -> str:
+def celestial_header(header: Any, grid: dict[str, float], where: str) -> str:
     """Return the cards of the celestial axes of an image, and of the object and telescope, as one string.
 
     Args:
-        header: of the image, with any further axes.
+        header: of the image, with any further axes, which are left out.
+        grid: CRVAL, CRPIX and CDELT of its axes RA and DEC in degrees, by names such as "CRVAL (RA)".
         where: file and HDU, for the message.
 
     Raises:
-        DataFormatError: there are no celestial axes.
+        DataFormatError: the axes are not understood as celestial ones.
     """
+    from astropy.io import fits
     from astropy.wcs import WCS, FITSFixedWarning
 
+    sky = fits.Header()
+    kinds = {str(value).strip().upper(): key for key, value in header.items() if re.fullmatch(r"CTYPE\d+", key)}
+    for n, name in ((1, "RA"), (2, "DEC")):
+        sky[f"CTYPE{n}"] = next(kind for kind in kinds if kind.startswith(name))
+        for key in ("CRVAL", "CRPIX", "CDELT"):
+            sky[f"{key}{n}"] = grid[f"{key} ({name})"]
+        sky[f"CUNIT{n}"] = "deg"
+    for keyword in (*REFERENCE_KEYWORDS, *KEPT_KEYWORDS):
+        if keyword in header:
+            sky[keyword] = header[keyword]
     with warnings.catch_warnings():
         # Tells that old spellings of dates and units were understood.
         warnings.simplefilter("ignore", FITSFixedWarning)
         try:
-            celestial = WCS(header).celestial
+            celestial = WCS(sky).celestial
         except ValueError as error:
             raise DataFormatError(f"{where}: the celestial coordinates cannot be understood: {error}") from error
     if celestial.naxis != 2:
         raise DataFormatError(f"{where}: the header has no celestial coordinate system")
     kept = celestial.to_header()
-    for keyword in ("RESTFRQ", "SPECSYS", "MJDREF"):
-        kept.remove(keyword, ignore_missing=True)
+    kept.remove("MJDREF", ignore_missing=True)
     for keyword in KEPT_KEYWORDS:
         if keyword in header and keyword not in kept:
             kept[keyword] = (header[keyword], header.comments[keyword])
     return str(kept.tostring())
+
+
+def sky_of_pixel(frame: SkyFrame, pixel: tuple[float, float]) -> tuple[float, float]:
+    """Return right ascension and declination of a pixel (x, y), counted from 0 [rad]."""
+    from astropy.io import fits
+    from astropy.wcs import WCS
+
+    ra, dec = WCS(fits.Header.fromstring(frame.header)).wcs_pix2world([pixel], 0)[0]
+    return float(ra) * DEGREE, float(dec) * DEGREE
+
+
+def cut_out(frame: SkyFrame, first_row: int) -> SkyFrame:
+    """Return the frame of an image whose rows below `first_row` are left out."""
+    from astropy.io import fits
+
+    if first_row == 0:
+        return frame
+    header = fits.Header.fromstring(frame.header)
+    header["CRPIX2"] = header.get("CRPIX2", 0.0) - first_row
+    x, y = frame.reference
+    return replace(frame, header=str(header.tostring()), reference=(x, y - first_row))
 
 
 def frame(shape: tuple[int, int], cell: float, *, ra: float = 60.0, dec: float = 50.0, name: str = "") -> SkyFrame:

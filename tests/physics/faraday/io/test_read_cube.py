@@ -172,6 +172,23 @@ def table_only(folder, planes):
     fits.HDUList([fits.PrimaryHDU(), table]).writeto(folder / "2_15.000.fits", overwrite=True)
 
 
+def cut_short(folder, planes):
+    write(folder, planes)
+    path = folder / "2_15.000.fits"
+    path.write_bytes(path.read_bytes()[:2900])
+
+
+def no_pixels(folder, planes):
+    write(folder, planes)
+    fits.writeto(folder / "2_15.000.fits", np.zeros((1, 1, 0, 9)), header_of(15e9, 2), overwrite=True)
+
+
+def many_velocities(folder, planes):
+    write(folder, planes)
+    header = header_of(15e9, 2, CTYPE3="VELO", RESTFRQ=15e9)
+    fits.writeto(folder / "2_15.000.fits", np.zeros((1, 2, 8, 9)), header, overwrite=True)
+
+
 def many_channels(folder, planes):
     write(folder, planes)
     fits.writeto(folder / "2_15.000.fits", np.zeros((1, 2, 8, 9)), header_of(15e9, 2), overwrite=True)
@@ -183,8 +200,11 @@ def many_channels(folder, planes):
         (spoil("CTYPE3", "VELO"), r"2_15\.000\.fits, primary HDU: no frequency: .*FREQ.*RESTFRQ"),
         (spoil("CRVAL3", -1.0), "frequency above zero"),
         (spoil("CTYPE4", "LINEAR"), r"2_15\.000\.fits.*no STOKES axis"),
-        (spoil("CRVAL4", 4.0), "CRVAL of the STOKES axis"),
-        (spoil("BUNIT", "K"), "BUNIT: expected JY/BEAM, got 'K'"),
+        (spoil("CRVAL4", 7.0), "CRVAL of the STOKES axis: expected 1 to 4 .* got 7"),
+        (spoil("CRVAL4", 4.0), "no image of Stokes Q at 15 GHz, where there is I, U"),
+        (spoil("BUNIT", "K"), "BUNIT: expected JY/BEAM.*, got 'K'"),
+        (spoil("BUNIT", "JY/PIXEL"), "BUNIT: .*got 'JY/PIXEL': a model"),
+        (spoil("BUNIT", "MJY/BEAM"), "BUNIT: .*got 'MJY/BEAM': spell it mJy/beam"),
         (spoil("BUNIT"), "BUNIT"),
         (spoil("BMAJ"), "BMAJ"),
         (spoil("BMIN", 0.0), "BMIN above zero"),
@@ -195,7 +215,10 @@ def many_channels(folder, planes):
         (spoil("CDELT2", 2e-8), r"CDELT \(DEC\)"),
         (spoil("CROTA2", 20.0), "CROTA2"),
         (spoil("CUNIT3", "furlong"), r"2_15\.000\.fits, primary HDU: keyword CUNIT3: .*'GHZ', got 'furlong'"),
-        (spoil("CUNIT1", "arcsec"), "keyword CUNIT1: expected degrees"),
+        (spoil("CUNIT1", "m"), r"2_15\.000\.fits.*keyword CUNIT1: expected .*'MAS'.*, got 'm'"),
+        (spoil("PC1_2", 0.1), "PC1_2: expected a grid along RA and Dec"),
+        (spoil("CASAMBM", True), "CASAMBM announces a table BEAMS"),
+        (cut_short, r"2_15\.000\.fits: cannot be read as FITS.*truncated"),
         (spoil("CDELT1", 0.0), r"2_15\.000\.fits.*keyword CDELT1: expected a step other than zero"),
         (spoil("CRVAL1", "east"), r"2_15\.000\.fits.*keyword CRVAL1: expected a finite number, got 'east'"),
         (spoil("CRVAL3", "high"), r"2_15\.000\.fits.*keyword CRVAL3: expected a finite number, got 'high'"),
@@ -210,7 +233,9 @@ def many_channels(folder, planes):
         (other_shape, r"shape \(7, 9\) differs from \(8, 9\)"),
         (text, r"2_15\.000\.fits: cannot be read as FITS"),
         (table_only, "expected an image of two to four axes"),
-        (many_channels, "one frequency and one Stokes per file"),
+        (many_channels, r"Stokes Q at 15\.128 GHz is already in"),
+        (many_velocities, "expected axes of the sky, frequency and Stokes, got 2 pixels on axis VELO"),
+        (no_pixels, r"2_15\.000\.fits.*(NAXIS|length)"),
     ],
 )
 def test_bad_files_are_named(tmp_path, planes, change, match):
