@@ -19,10 +19,18 @@ from physics.faraday.fits.bounds import RotationBound, cramer_rao
 from physics.faraday.fits.calibration import EvpaError
 from physics.faraday.fits.rotation import fit_rotation
 from physics.faraday.fits.rotation_fit import RotationFit
+from physics.faraday.images.alignment import Alignment, align
 from physics.faraday.images.components import CleanComponents
+from physics.faraday.images.core_shift import CoreShift, fit_core_shift
 from physics.faraday.images.cube import StokesCube
-from physics.faraday.images.maps import RotationMap, fit_map
+from physics.faraday.images.flags import PixelFlag
+from physics.faraday.images.maps import fit_map
+from physics.faraday.images.noise import NoiseModel
+from physics.faraday.images.offsets import EvpaOffsets, fit_offsets
+from physics.faraday.images.rest_frame import RestFrameMap, rest_frame_rm
+from physics.faraday.images.rotation_map import RotationMap
 from physics.faraday.images.sky_frame import SkyFrame
+from physics.faraday.images.spectral_index import SpectralIndexMap, spectral_index
 from physics.faraday.inference import sample
 from physics.faraday.io.depth import write_faraday_cube, write_peak_maps
 from physics.faraday.io.images import CubeFiles, open_cube, read_cube
@@ -48,6 +56,7 @@ from physics.faraday.synthesis.peaks import FaradayPeaks, false_alarm_probabilit
 from physics.faraday.synthesis.transform import depth_axis, rm_synthesis
 
 __all__ = [
+    "Alignment",
     "BeamGradient",
     "BurnSlab",
     "ChannelAverage",
@@ -55,9 +64,11 @@ __all__ = [
     "CleanComponents",
     "CleanedSpectrum",
     "Components",
+    "CoreShift",
     "CubeFiles",
     "Evidence",
     "EvpaError",
+    "EvpaOffsets",
     "ExternalDispersion",
     "FaradayPeaks",
     "FaradaySpectrum",
@@ -65,14 +76,17 @@ __all__ = [
     "HalfNormalPrior",
     "IntensityModel",
     "InternalDispersion",
+    "NoiseModel",
     "NormalPrior",
     "Parameter",
+    "PixelFlag",
     "PolarizationSpectrum",
     "Posterior",
     "PosteriorSummary",
     "PowerLaw",
     "RandomForeground",
     "RayleighPrior",
+    "RestFrameMap",
     "RotationBound",
     "RotationFit",
     "RotationMap",
@@ -80,6 +94,7 @@ __all__ = [
     "SelfAbsorbedSource",
     "SelfAbsorbedSpectrum",
     "SkyFrame",
+    "SpectralIndexMap",
     "Spectrum",
     "Stokes",
     "StokesCube",
@@ -87,6 +102,7 @@ __all__ = [
     "TopHatSpread",
     "Tribble",
     "UniformPrior",
+    "align",
     "angle_density",
     "angle_error",
     "bandwidth_depolarization",
@@ -101,8 +117,10 @@ __all__ = [
     "faraday_depth",
     "find_peaks",
     "fit_angles",
+    "fit_core_shift",
     "fit_intensity",
     "fit_map",
+    "fit_offsets",
     "fit_rotation",
     "from_degrees",
     "lambda_squared",
@@ -119,12 +137,14 @@ __all__ = [
     "read_polspectra",
     "read_rmtable",
     "read_spectrum",
+    "rest_frame_rm",
     "rm_clean",
     "rm_synthesis",
     "rm_tools_model",
     "rmtable_row",
     "sample",
     "simulate",
+    "spectral_index",
     "stokes_from_circular",
     "synchrotron_fraction",
     "synthesis_peaks",

@@ -1,7 +1,8 @@
-"""Weighted least squares in closed form."""
+"""Least squares in closed form: with weights, and with correlated errors."""
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -52,3 +53,43 @@ def weighted_line_fit(x: Float[Array, " n"], y: Float[Array, " n"], weight: Floa
         pivot=x_mean,
         chi2=jnp.sum(weight * residual**2),
     )
+
+
+class LinearFit(NamedTuple):
+    """A linear model with correlated errors; see `generalised_fit`."""
+
+    coefficients: Float[Array, " k"]
+    covariance: Float[Array, "k k"]
+    gain: Float[Array, "k n"]
+    """How the coefficients follow the data: errors S of the data alone make the covariance gain S gain^T."""
+    chi2: Float[Array, ""]
+
+
+def generalised_fit(
+    design: Float[Array, "n k"],
+    data: Float[Array, " n"],
+    covariance: Float[Array, "n n"],
+) -> LinearFit:
+    r"""Return the coefficients that minimise $(y - X\beta)^T C^{-1} (y - X\beta)$.
+
+    $\beta = (X^T C^{-1} X)^{-1} X^T C^{-1} y$, by Cholesky factors.
+
+    Args:
+        design: X, of full column rank.
+        data: y.
+        covariance: C, positive definite.
+    """
+    factor = jnp.linalg.cholesky(covariance)
+    whitened = jax.scipy.linalg.solve_triangular(factor, jnp.concatenate([design, data[:, None]], axis=1), lower=True)
+    q, r = jnp.linalg.qr(whitened[:, :-1])
+    identity = jnp.eye(len(r), dtype=r.dtype)
+    inverse = jax.scipy.linalg.solve_triangular(r, identity)
+    # gain = R^-1 Q^T F^-1: the whitening applied from the right.
+    gain = jax.scipy.linalg.solve_triangular(factor.T, _times(q, inverse.T)).T
+    coefficients = _times(gain, data[:, None])[:, 0]
+    residual = whitened[:, -1] - _times(whitened[:, :-1], coefficients[:, None])[:, 0]
+    return LinearFit(coefficients, _times(inverse, inverse.T), gain, jnp.sum(jnp.square(residual)))
+
+
+def _times(a: Float[Array, "n m"], b: Float[Array, "m k"]) -> Float[Array, "n k"]:
+    return jnp.matmul(a, b, precision=jax.lax.Precision.HIGHEST)

@@ -66,10 +66,15 @@ class RotationFit(eqx.Module):
         The upper tail of the chi-squared distribution, $Q(\mathrm{dof}/2, \chi^2/2)$. It is exact as far as the errors
         are Gaussian: those of Q and U are, those of angles become so above a signal-to-noise ratio of about 10.
         """
-        testable = self.dof > 0
-        tail = jax.scipy.special.gammaincc(0.5 * jnp.where(testable, self.dof, 1.0), 0.5 * self.chi2)
-        return jnp.where(testable, tail, 1.0)
+        return chi_squared_tail(self.chi2, self.dof)
 
     def to_quantity(self, name: str) -> Any:
         """Return one of the fields listed in `units` as an astropy `Quantity`."""
         return units.quantity(getattr(self, checks.one_of(name, list(self.units), "name")), self.units[name])
+
+
+def chi_squared_tail(chi2: Float[Array, "*pixel"], dof: Float[Array, "*pixel"]) -> Float[Array, "*pixel"]:
+    """Return the probability of a chi squared at least as large, 1 without degrees of freedom."""
+    testable = dof > 0
+    tail = jax.scipy.special.gammaincc(0.5 * jnp.where(testable, dof, 1.0), 0.5 * chi2)
+    return jnp.where(testable, tail, 1.0)

@@ -1,5 +1,7 @@
 """Models that CLEAN makes of an image: points and Gaussians."""
 
+from dataclasses import replace
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -52,6 +54,10 @@ class CleanComponents(eqx.Module):
         real = jnp.result_type(float)
         arrays = (jnp.asarray(x, real) for x in (ra / width, dec / width, peak, place, inverse))
         return _sum_of_gaussians(*arrays)
+
+    def moved(self, ra: float, dec: float) -> "CleanComponents":
+        """Return the components displaced by an angle to the east and one to the north [rad]."""
+        return replace(self, ra=self.ra + ra, dec=self.dec + dec)
 
     @property
     def points_only(self) -> bool:

@@ -132,3 +132,14 @@ class StokesCube(eqx.Module):
         """
         size, height = checks.positive_integer(rows, "rows"), self.I.shape[1]
         return ((start, self.rows(start, min(start + size, height))) for start in range(0, height, size))
+
+    def aligned(self, shift: Any = None, **options: Any) -> "StokesCube":
+        """Return the cube with its bands moved onto each other; see `physics.faraday.images.alignment`.
+
+        Args:
+            shift: an `Alignment`, or displacements (RA, Dec) of each channel [rad]; by default found by `align`.
+            **options: of `align`.
+        """
+        from physics.faraday.images.alignment import aligned
+
+        return aligned(self, shift, **options)

@@ -1,110 +1,33 @@
 """Maps of rotation measure and intrinsic EVPA from a cube of images."""
 
-import os
-from dataclasses import dataclass
-from typing import Any, ClassVar
+import functools
+from typing import Any, NamedTuple
 
-import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
-from physics import units
-from physics.faraday.conventions import variance_across
+from physics.faraday.conventions import lambda_squared, variance_across
 from physics.faraday.depth import band_labels, default_max_rm
 from physics.faraday.fits.arguments import DEFAULT_PRIOR, nonnegative_number, positive_number
 from physics.faraday.fits.bounds import noise_part
 from physics.faraday.fits.calibration import EvpaError, evpa_error_of
 from physics.faraday.fits.rotation import fit_rotation
 from physics.faraday.fits.rotation_fit import RotationFit
-from physics.faraday.images.beams import SAME_WIDTH, beam_of, described, width_ratio
-from physics.faraday.images.cube import SkyFrame, StokesCube
+from physics.faraday.images.cube import StokesCube
+from physics.faraday.images.depolarization import band_fractions, depolarization
+from physics.faraday.images.flags import AMBIGUOUS_LOG_ODDS, INVALID, MISFIT_PROBABILITY, PixelFlag
+from physics.faraday.images.noise import NoiseModel
+from physics.faraday.images.one_beam import common_beam
+from physics.faraday.images.rotation_map import MapSettings, RotationMap
+from physics.faraday.images.selection import as_image, channel_sigmas, selection_flags, spectra
+from physics.faraday.images.spectral_index import fit_power_law
 from physics.numerics import checks
 from physics.types import HostArray, Real
 
 PIXEL_BLOCK = 256
 """Pixels are fitted in multiples of this, so that maps of nearly equal size share compiled code."""
-
-
-@dataclass(frozen=True)
-class MapSettings:
-    """How a map was made; written into its file."""
-
-    max_rm: float
-    evpa_error: EvpaError
-    rm_prior: Any
-    amplitude: str
-    intensity_threshold: float
-    polarization_threshold: float
-    bands: tuple[int, ...]
-
-
-class RotationMap(eqx.Module):
-    """Rotation measure, intrinsic EVPA and polarization of each pixel, in the axis order [Dec, RA].
-
-    Pixels that are not `valid` hold NaN. `rm_error` and `evpa0_error` include the EVPA calibration, which all pixels
-    share; the errors called noise do not: they are what noise contributes, and limit differences between pixels.
-    """
-
-    rm: Float[Array, "y x"]
-    rm_error: Float[Array, "y x"]
-    rm_error_noise: Float[Array, "y x"]
-    evpa0: Float[Array, "y x"]
-    """In (-pi/2, pi/2]."""
-    evpa0_error: Float[Array, "y x"]
-    evpa0_error_noise: Float[Array, "y x"]
-    polarized_intensity: Float[Array, "y x"]
-    """Mean over the channels of the polarization along the fitted angle."""
-    fraction: Float[Array, "y x"]
-    """The fractional polarization that fits best along the fitted angle."""
-    chi2: Float[Array, "y x"]
-    dof: Float[Array, "y x"]
-    alias_rm: Float[Array, "y x"]
-    """The most probable other rotation measure; the same as `rm` if there is none."""
-    alias_log_odds: Float[Array, "y x"]
-    """Log odds of that one against `rm`; -inf if there is none."""
-    alias_log_odds_flat: Float[Array, "y x"]
-    """The same without the prior."""
-    intensity: Float[Array, "y x"]
-    """Stokes I of the lowest channel, in every pixel."""
-    valid: Bool[Array, "y x"]
-    """I and P are significant and the rotation measure is determined: see `fit_map`."""
-    beam: Float[Array, " 3"]
-    """Full widths at half maximum and position angle [rad]."""
-    frame: SkyFrame = eqx.field(static=True)
-    settings: MapSettings = eqx.field(static=True)
-
-    units: ClassVar[dict[str, str]] = {
-        "rm": "rad/m2",
-        "rm_error": "rad/m2",
-        "rm_error_noise": "rad/m2",
-        "evpa0": "rad",
-        "evpa0_error": "rad",
-        "evpa0_error_noise": "rad",
-        "polarized_intensity": "Jy/beam",
-        "fraction": "",
-        "chi2": "",
-        "dof": "",
-        "alias_rm": "rad/m2",
-        "alias_log_odds": "",
-        "alias_log_odds_flat": "",
-        "intensity": "Jy/beam",
-        "beam": "rad",
-    }
-
-    def to_quantity(self, name: str) -> Any:
-        """Return one of the fields listed in `units` as an astropy `Quantity`."""
-        return units.quantity(getattr(self, checks.one_of(name, list(self.units), "name")), self.units[name])
-
-    def write(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-        """Write the maps as FITS images with their celestial coordinates; see `physics.faraday.io.maps.write_maps`.
-
-        Raises:
-            FileExistsError: `path` exists and `overwrite` is false.
-        """
-        from physics.faraday.io.maps import write_maps
-
-        write_maps(self, path, overwrite=overwrite)
 
 
 def fit_map(
@@ -116,6 +39,7 @@ def fit_map(
     amplitude: str = "free",
     band: Any = None,
     sigma: Any = None,
+    flux_scale: tuple[float, float] = (0.05, 0.01),
     intensity_threshold: float = 5.0,
     polarization_threshold: float = 5.0,
     **options: Any,
@@ -125,7 +49,8 @@ def fit_map(
     A pixel is valid if it is finite in all channels, I exceeds `intensity_threshold` times its noise in every channel,
     and P exceeds `polarization_threshold` times its noise in every band, its channels taken together:
     sqrt(sum (P/sigma)^2 - 2N) for N channels, which does not depend on the rotation between them. A pixel whose
-    rotation measure lies beyond `max_rm` is not valid either.
+    rotation measure lies beyond `max_rm` is not valid either. `flags` of the result tells why a pixel is not valid,
+    and where the thin screen misfits or the branch is in doubt.
 
     Args:
         cube: images of one beam.
@@ -136,8 +61,9 @@ def fit_map(
         amplitude: "free", because cores change their polarization with frequency; "constant" for one P, "fraction" for
             one P/I in all channels.
         band: label of the band of each channel; by default a new one begins at a step of a tenth in frequency.
-        sigma: pair of standard deviations of Q and U that broadcast with the images, in their unit; by default those
-            of the cube.
+        sigma: standard deviations of Q and U: a `NoiseModel`, or a pair that broadcasts with the images, in their
+            unit; by default those of the cube, which are of pixels away from the source.
+        flux_scale: relative errors of the flux scale of a band and of a channel, for the spectral index.
         intensity_threshold: in standard deviations of I.
         polarization_threshold: in standard deviations.
         **options: further arguments of `fit_rotation`.
@@ -149,7 +75,9 @@ def fit_map(
             some direction, no pixel is valid, or an argument is not what it should be.
     """
     checks.one_of(amplitude, ("free", "constant", "fraction"), "amplitude")
-    _check_cube(cube)
+    beam = common_beam(cube)
+    if len(cube.frequency) < 2:
+        raise ValueError(f"cube: expected at least two frequencies, got {len(cube.frequency)}")
     intensity_threshold = nonnegative_number(intensity_threshold, "", "intensity_threshold")
     polarization_threshold = nonnegative_number(polarization_threshold, "", "polarization_threshold")
     if options.get("maxima") == 1:
@@ -157,21 +85,22 @@ def fit_map(
     frequency = np.asarray(cube.frequency, np.float64)
     band = band_labels(frequency, band)
     limit = default_max_rm(frequency) if max_rm is None else positive_number(max_rm, "rad/m2", "max_rm")
-    sigma_q, sigma_u = _sigmas(cube, sigma)
-    valid = _valid(cube, sigma_q, sigma_u, band, intensity_threshold, polarization_threshold)
-    pixels = np.flatnonzero(valid)
+    scales = tuple(nonnegative_number(x, "", f"flux_scale[{i}]") for i, x in enumerate(flux_scale))
+    sigma_q, sigma_u = channel_sigmas(cube, sigma)
+    flags = selection_flags(cube, sigma_q, sigma_u, band, intensity_threshold, polarization_threshold)
+    pixels = np.flatnonzero(flags == 0)
     if not pixels.size:
         raise ValueError(
             f"cube: no pixel has I above {intensity_threshold:g} sigma in every channel and P above "
             f"{polarization_threshold:g} sigma in every band"
         )
     block = np.resize(pixels, -(-len(pixels) // PIXEL_BLOCK) * PIXEL_BLOCK)
-    intensity, q, u, sigma_q, sigma_u = (_spectra(x, block) for x in (cube.I, cube.Q, cube.U, sigma_q, sigma_u))
+    intensity, q, u, *sigmas = (spectra(x, block) for x in (cube.I, cube.Q, cube.U, sigma_q, sigma_u))
     fit = fit_rotation(
         cube.lambda_squared,
         q,
         u,
-        (sigma_q, sigma_u),
+        tuple(sigmas),
         max_rm=limit,
         band=band,
         amplitude=intensity if amplitude == "fraction" else amplitude,
@@ -179,90 +108,69 @@ def fit_map(
         rm_prior=rm_prior,
         **options,
     )
-    determined = np.isfinite(np.asarray(fit.rm_error))[: len(pixels)]
-    if not determined.any():
+    flags.flat[pixels] |= _fit_flags(fit)[: len(pixels)]
+    valid = np.bitwise_and(flags, int(INVALID)) == 0
+    if not valid.any():
         raise ValueError(f"max_rm: no pixel has its rotation measure within {limit:g} rad/m^2")
-    valid.flat[pixels] = determined
     errors = evpa_error_of(evpa_error)
-    columns = _columns(cube.lambda_squared, fit, (intensity, q, u, sigma_q, sigma_u), band, errors)
+    measured = Measured(intensity, q, u, sigmas[0], sigmas[1], cube.sigma[:, 0])
+    membership = jnp.asarray(np.unique(band)[:, None] == band[None, :], cube.Q.dtype)
+    columns = _rotation_columns(cube.frequency, fit, measured, membership, (errors.band, errors.channel))
+    columns |= _polarization_columns(cube.frequency, fit, measured, membership, scales)
+    settings = MapSettings(
+        max_rm=limit,
+        evpa_error=errors,
+        rm_prior=rm_prior,
+        amplitude=amplitude,
+        intensity_threshold=intensity_threshold,
+        polarization_threshold=polarization_threshold,
+        bands=tuple(int(i) for i in np.unique(band, return_inverse=True)[1]),
+        noise="off-source" if sigma is None else str(sigma) if isinstance(sigma, NoiseModel) else "given",
+    )
     return RotationMap(
-        **{name: _image(x, pixels, valid) for name, x in columns.items()},
+        **{name: as_image(x, pixels, valid.shape, valid) for name, x in columns.items()},
         intensity=cube.I[0],
         valid=jnp.asarray(valid),
-        beam=cube.beam[0],
+        flags=jnp.asarray(flags),
+        band_frequency=jnp.asarray([frequency[band == b].mean() for b in np.unique(band)], cube.Q.dtype),
+        beam=jnp.asarray(beam, cube.Q.dtype),
         frame=cube.frame,
-        settings=MapSettings(
-            limit,
-            errors,
-            rm_prior,
-            amplitude,
-            intensity_threshold,
-            polarization_threshold,
-            tuple(int(i) for i in np.unique(band, return_inverse=True)[1]),
-        ),
+        settings=settings,
     )
 
 
-def _check_cube(cube: Any) -> None:
-    if not isinstance(cube, StokesCube):
-        raise TypeError(f"cube: expected a StokesCube, got {type(cube).__name__}")
-    if len(cube.frequency) < 2:
-        raise ValueError(f"cube: expected at least two frequencies, got {len(cube.frequency)}")
-    first, *others = (beam_of(beam, "cube.beam") for beam in np.asarray(cube.beam))
-    for channel, beam in enumerate(others, 1):
-        if width_ratio(first, beam) > SAME_WIDTH:
-            raise ValueError(
-                f"cube: expected one beam in all channels, got {described(beam)} in channel {channel} and "
-                f"{described(first)} in channel 0: convolve the images to a common beam first"
-            )
+class Measured(NamedTuple):
+    """What was measured in the pixels that are fitted."""
+
+    intensity: Float[Array, "p n"]
+    q: Float[Array, "p n"]
+    u: Float[Array, "p n"]
+    sigma_q: Float[Array, "p n"]
+    sigma_u: Float[Array, "p n"]
+    sigma_i: Float[Array, " n"]
 
 
-def _sigmas(cube: StokesCube, sigma: Any) -> tuple[Array, Array]:
-    if sigma is None:
-        sigma = (cube.sigma[:, 1, None, None], cube.sigma[:, 2, None, None])
-    if not (isinstance(sigma, tuple | list) and len(sigma) == 2):
-        raise ValueError(f"sigma: expected a pair (sigma_q, sigma_u), got {sigma!r}")
-    named = zip(("sigma_q", "sigma_u"), sigma, strict=True)
-    first, second = (_sigma(x, cube, name) for name, x in named)
-    return first, second
+def _fit_flags(fit: RotationFit) -> HostArray:
+    set_where = {
+        PixelFlag.UNDETERMINED: ~fit.determined,
+        PixelFlag.MISFIT: fit.determined & (fit.p_value < MISFIT_PROBABILITY),
+        PixelFlag.AMBIGUOUS: fit.determined & (fit.alias_log_odds[:, 1] > AMBIGUOUS_LOG_ODDS),
+        PixelFlag.PRIOR_DECIDES: fit.determined & jnp.any(fit.alias_log_odds_flat[:, 1:] > 0.0, axis=1),
+    }
+    return np.sum([np.where(np.asarray(where), int(flag), 0) for flag, where in set_where.items()], axis=0)
 
 
-def _sigma(x: Any, cube: StokesCube, name: str) -> Array:
-    # An error given in Jy is one per beam.
-    flux = units.is_quantity(x) and x.unit.is_equivalent("Jy")
-    sigma = checks.positive(units.array(x, "Jy" if flux else cube.frame.unit, name), name)
-    shape = checks.broadcastable({name: sigma.shape, "Q": cube.Q.shape})
-    if shape != cube.Q.shape:
-        raise ValueError(f"{name}: expected a shape that broadcasts with {cube.Q.shape} of Q, got {sigma.shape}")
-    return jnp.broadcast_to(sigma.astype(cube.Q.dtype), shape)
-
-
-def _valid(
-    cube: StokesCube, sigma_q: Array, sigma_u: Array, band: HostArray, intensity: float, polarization: float
-) -> HostArray:
-    finite = np.all(np.asarray(cube.mask), axis=0)
-    bright = np.all(np.asarray(cube.I / cube.sigma[:, 0, None, None] > intensity), axis=0)
-    power = np.square(np.asarray(cube.Q / sigma_q)) + np.square(np.asarray(cube.U / sigma_u)) - 2.0
-    polarized = [power[band == label].sum(axis=0) > polarization**2 for label in np.unique(band)]
-    return finite & bright & np.all(polarized, axis=0)
-
-
-def _spectra(image: Array, pixels: HostArray) -> Array:
-    return jnp.moveaxis(image, 0, -1).reshape(-1, image.shape[0])[pixels]
-
-
-def _columns(
-    lambda_squared: Array, fit: RotationFit, spectra: tuple[Array, ...], band: HostArray, errors: EvpaError
+@functools.partial(jax.jit, static_argnums=4)
+def _rotation_columns(
+    frequency: Float[Array, " n"],
+    fit: RotationFit,
+    measured: Measured,
+    membership: Float[Array, "band n"],
+    errors: tuple[float, float],
 ) -> dict[str, Array]:
-    intensity, q, u, sigma_q, sigma_u = spectra
-    across = jnp.sqrt(variance_across(q, u, sigma_q, sigma_u))
-    membership = jnp.asarray(np.unique(band)[:, None] == band[None, :], q.dtype)
-    signal_to_noise = jnp.sqrt(q * q + u * u) / across
-    noise = noise_part(lambda_squared, signal_to_noise, membership, errors.band, errors.channel)
-    L = lambda_squared.astype(q.dtype)
-    turn = 2.0 * (fit.evpa0[:, None] + fit.rm[:, None] * L[None, :])
-    derotated = q * jnp.cos(turn) + u * jnp.sin(turn)
-    weight = 2.0 / (sigma_q**2 + sigma_u**2)
+    across = jnp.sqrt(variance_across(*measured[1:5]))
+    signal_to_noise = jnp.sqrt(measured.q**2 + measured.u**2) / across
+    noise = noise_part(lambda_squared(frequency), signal_to_noise, membership, *errors)
     return {
         "rm": fit.rm,
         "rm_error": fit.rm_error,
@@ -270,8 +178,6 @@ def _columns(
         "evpa0": fit.evpa0,
         "evpa0_error": fit.evpa0_error,
         "evpa0_error_noise": noise.evpa0,
-        "polarized_intensity": jnp.sum(weight * derotated, axis=1) / jnp.sum(weight, axis=1),
-        "fraction": jnp.sum(weight * intensity * derotated, axis=1) / jnp.sum(weight * intensity**2, axis=1),
         "chi2": fit.chi2,
         "dof": fit.dof,
         "alias_rm": fit.alias_rm[:, 1],
@@ -280,7 +186,41 @@ def _columns(
     }
 
 
-def _image(values: Array, pixels: HostArray, valid: HostArray) -> Array:
-    empty = jnp.full(valid.shape, jnp.nan, values.dtype)
-    filled = empty.reshape(-1).at[pixels].set(values[: len(pixels)]).reshape(valid.shape)
-    return jnp.where(valid, filled, jnp.nan)
+@functools.partial(jax.jit, static_argnums=4)
+def _polarization_columns(
+    frequency: Float[Array, " n"],
+    fit: RotationFit,
+    measured: Measured,
+    membership: Float[Array, "band n"],
+    scales: tuple[float, ...],
+) -> dict[str, Array]:
+    intensity, q, u, sigma_q, sigma_u, sigma_i = measured
+    L = lambda_squared(frequency).astype(q.dtype)
+    centre = (membership @ L) / jnp.sum(membership, axis=1)
+    weight = 2.0 / (sigma_q**2 + sigma_u**2)
+    along, _ = _turned_back(q, u, fit.evpa0[:, None] + fit.rm[:, None] * L[None, :])
+    # Within a band only the rotation between its channels is undone, so that the offsets of bands do not matter.
+    within = _turned_back(q, u, fit.rm[:, None] * (L - centre @ membership)[None, :])
+    fractions = band_fractions(within, intensity, weight, sigma_i, membership)
+    slope = depolarization(centre, fractions)
+    several = len(membership) > 1
+    law = fit_power_law(frequency, intensity, sigma_i, membership.T @ membership, scales)
+    return {
+        "polarized_intensity": jnp.sum(weight * along, axis=1) / jnp.sum(weight, axis=1),
+        "fraction": jnp.sum(weight * intensity * along, axis=1) / jnp.sum(weight * intensity**2, axis=1),
+        "fraction_band": fractions.fraction,
+        "fraction_band_error": fractions.error,
+        "depolarization": slope.slope,
+        "depolarization_error": slope.error,
+        "depolarization_class": slope.kind,
+        "spectral_index": law.coefficients[:, 1] if several else jnp.full_like(fit.rm, jnp.nan),
+        "spectral_index_error": law.error[:, 1] if several else jnp.full_like(fit.rm, jnp.nan),
+    }
+
+
+def _turned_back(
+    q: Float[Array, "p n"], u: Float[Array, "p n"], angle: Float[Array, "p n"]
+) -> tuple[Float[Array, "p n"], Float[Array, "p n"]]:
+    # Q and U in axes turned by an angle.
+    cosine, sine = jnp.cos(2.0 * angle), jnp.sin(2.0 * angle)
+    return q * cosine + u * sine, u * cosine - q * sine

@@ -1,11 +1,15 @@
 """Noise of images: from pixels away from the source, and how much larger it is on the source."""
 
 import math
+from dataclasses import dataclass
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from physics.faraday.fits.arguments import nonnegative_number
+from physics.faraday.images.cube import StokesCube
+from physics.numerics import checks
 from physics.types import HostArray
 
 CLIP = 3.0
@@ -49,6 +53,45 @@ def _clipped_mad() -> float:
 
 
 _CLIPPED_MAD = _clipped_mad()
+
+
+@dataclass(frozen=True)
+class NoiseModel:
+    """Errors of Q and U that differ from pixel to pixel: thermal noise, deconvolution and leakage.
+
+    What all pixels share stays apart, because it moves a map as a whole: the zero point of the EVPA is `evpa_error` of
+    `fit_map`, the flux scale `flux_scale` of `spectral_index`.
+
+    Args:
+        clean: error of the deconvolution on the source, in units of the noise away from it.
+        d_term: what is left of an antenna's instrumental polarization, a fraction of I.
+        independent: number of independent D-term errors that average in one image: antennas times scans (times IFs
+            where an image is of several).
+
+    Raises:
+        ValueError: a value is negative or not finite, or `independent` not a positive whole number.
+    """
+
+    clean: float = 1.5
+    d_term: float = 0.002
+    independent: int = 100
+
+    def __post_init__(self) -> None:
+        for name in ("clean", "d_term"):
+            object.__setattr__(self, name, nonnegative_number(getattr(self, name), "", name))
+        checks.positive_integer(self.independent, "independent")
+
+    @property
+    def leakage(self) -> float:
+        """Residual instrumental polarization of an image, a fraction of I."""
+        return self.d_term / math.sqrt(self.independent)
+
+    def sigma(self, cube: StokesCube) -> tuple[Float[Array, "channel y x"], Float[Array, "channel y x"]]:
+        """Return the standard deviations of Q and U in every pixel, in the unit of the images."""
+        rms = jnp.broadcast_to(cube.sigma[:, :, None, None], (*cube.sigma.shape, *cube.I.shape[1:]))
+        peak = jnp.broadcast_to(jnp.max(cube.I, axis=(1, 2), keepdims=True), cube.I.shape)
+        q, u = (on_source_sigma(rms[:, i], cube.I, peak, clean=self.clean, leakage=self.leakage) for i in (1, 2))
+        return q, u
 
 
 def on_source_sigma(

@@ -7,7 +7,7 @@ import numpy as np
 
 from physics.constants import MILLIARCSECOND
 from physics.faraday.images.cube import SkyFrame
-from physics.faraday.images.maps import RotationMap
+from physics.faraday.images.rotation_map import RotationMap
 from physics.faraday.plotting.figures import saved
 from physics.types import HostArray
 

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from physics.numerics.lstsq import weighted_line_fit
+from physics.numerics.lstsq import generalised_fit, weighted_line_fit
 
 
 def test_against_numpy_lstsq():
@@ -44,3 +44,28 @@ def test_gradient_with_respect_to_the_data_is_the_influence():
     x, w = jnp.arange(5.0), jnp.ones(5)
     influence = jax.grad(lambda y: weighted_line_fit(x, y, w).slope)(jnp.zeros(5))
     np.testing.assert_allclose(influence, (np.arange(5) - 2) / 10, atol=1e-15)
+
+
+def test_generalised_fit_against_its_normal_equations():
+    rng = np.random.default_rng(4)
+    design, y, root = rng.normal(size=(7, 3)), rng.normal(size=7), rng.normal(size=(7, 7))
+    covariance = root @ root.T + np.eye(7)
+    fit = jax.jit(generalised_fit)(jnp.asarray(design), jnp.asarray(y), jnp.asarray(covariance))
+    precision = np.linalg.inv(covariance)
+    expected = np.linalg.inv(design.T @ precision @ design)
+    gain = expected @ design.T @ precision
+    residual = y - design @ gain @ y
+    np.testing.assert_allclose(fit.covariance, expected, rtol=1e-10)
+    np.testing.assert_allclose(fit.gain, gain, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(fit.coefficients, gain @ y, rtol=1e-10)
+    np.testing.assert_allclose(fit.chi2, residual @ precision @ residual, rtol=1e-10)
+    slope = jax.grad(lambda data: generalised_fit(jnp.asarray(design), data, jnp.asarray(covariance)).coefficients[0])
+    np.testing.assert_allclose(slope(jnp.asarray(y)), gain[0], rtol=1e-10, atol=1e-12)
+
+
+def test_generalised_fit_of_a_line_is_the_weighted_one():
+    x, y, weight = jnp.asarray([0.0, 1.0, 3.0]), jnp.asarray([1.0, -1.0, 2.0]), jnp.asarray([1.0, 4.0, 2.0])
+    line = weighted_line_fit(x, y, weight)
+    fit = generalised_fit(jnp.stack([jnp.ones_like(x), x], axis=1), y, jnp.diag(1.0 / weight))
+    np.testing.assert_allclose(fit.coefficients, [line.intercept, line.slope], rtol=1e-12)
+    np.testing.assert_allclose(fit.chi2, line.chi2, rtol=1e-12)

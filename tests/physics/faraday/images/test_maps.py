@@ -15,9 +15,10 @@ from physics import faraday
 from physics.constants import DEGREE, MILLIARCSECOND
 from physics.errors import UnitsError
 from physics.faraday import simulate
-from physics.faraday.images.beams import beam_of, convolved, white_noise_gain
-from physics.faraday.images.maps import _check_cube
+from physics.faraday.images.beams import beam_covariance, beam_of, convolved, white_noise_gain
 from physics.faraday.images.noise import off_source_rms
+from physics.faraday.images.offsets import _check
+from physics.faraday.images.one_beam import common_beam
 
 SIZE = 48
 
@@ -108,7 +109,7 @@ def test_a_file_comes_back_with_its_coordinates(tmp_path, calibrated):
     maps.write(path)
     with fits.open(path) as hdus:
         names = [h.name for h in hdus]
-        assert names[:4] == ["RM", "RM_ERR", "RM_ERR_N", "EVPA0"]
+        assert names[:5] == ["RM", "RM_ERR", "RM_ERR_N", "RM_ERR_C", "EVPA0"]
         valid = hdus["VALID"].data == 1
         np.testing.assert_array_equal(valid, maps.valid)
         np.testing.assert_array_equal(hdus["RM"].data, np.asarray(maps.rm, np.float32))
@@ -191,7 +192,7 @@ def test_bad_input_is_named(perfect):
     ("options", "error", "match"),
     [
         ({"band": [1, 2]}, ValueError, "band: expected one label for each of 16 channels"),
-        ({"sigma": 1.0}, ValueError, "sigma: expected a pair"),
+        ({"sigma": 1.0}, ValueError, "sigma: expected a NoiseModel or a pair"),
         ({"sigma": (-1.0, 1.0)}, ValueError, "sigma_q: expected finite, positive"),
         ({"sigma": (1e-3 * u.m, 1e-3)}, UnitsError, "sigma_q: expected a quantity convertible to Jy/beam"),
         ({"intensity_threshold": np.nan}, ValueError, "intensity_threshold"),
@@ -211,7 +212,7 @@ def test_only_a_cube_can_be_mapped(perfect):
     for x in (None, perfect[0]):
         with pytest.raises(TypeError, match="cube: expected a StokesCube"):
             # The tests check types at every call; without that this check is what speaks.
-            _check_cube(x)
+            common_beam(x)
 
 
 def test_errors_of_the_images_may_be_quantities(calibrated):
@@ -291,3 +292,208 @@ def test_offsets_are_drawn_by_band_and_channel():
     assert np.ptp(draw, axis=1).max() == 0.0
     assert np.ptp(draw[:, 0]) > 0.0
     assert not np.any(simulate.draw_offsets(nu, None, key=jax.random.key(1)))
+
+
+@pytest.fixture(scope="module")
+def offsets(calibrated):
+    source, maps = calibrated
+    return faraday.fit_offsets(source.cube, maps)
+
+
+def test_offsets_are_those_of_one_large_least_squares_problem(calibrated, offsets):
+    source, maps = calibrated
+    cube, used = source.cube, np.asarray(offsets.used)
+    L = np.asarray(cube.lambda_squared)
+    chi = np.asarray(cube.evpa)[:, used].T
+    sigma = (np.asarray(cube.sigma[:, 1])[:, None] / (2 * np.asarray(cube.polarized_intensity)[:, used])).T
+    branch = np.asarray(maps.evpa0)[used][:, None] + np.asarray(maps.rm)[used][:, None] * L
+    chi = branch + np.angle(np.exp(2j * (chi - branch))) / 2
+    pixels, channels = chi.shape
+    assert pixels > 3
+    # Unknowns: 4 band offsets, 16 channel offsets, then EVPA and rotation measure [100 rad/m^2] of each pixel.
+    unknowns = 20 + 2 * pixels
+    design, data = np.zeros((pixels * channels, unknowns)), (chi / sigma).ravel()
+    for p in range(pixels):
+        for i in range(channels):
+            row = design[p * channels + i]
+            row[i // 4], row[4 + i], row[20 + 2 * p], row[21 + 2 * p] = 1, 1, 1, 100 * L[i]
+            row /= sigma[p, i]
+    errors = faraday.EvpaError()
+    prior = np.zeros((unknowns, unknowns))
+    prior[range(4), range(4)] = 1 / errors.band
+    prior[range(4, 20), range(4, 20)] = 1 / errors.channel
+    prior[range(21, unknowns, 2), range(21, unknowns, 2)] = 100 / 5000
+    whole = np.concatenate([design, prior])
+    solution = np.linalg.lstsq(whole, np.concatenate([data, np.zeros(unknowns)]), rcond=None)[0]
+    covariance = np.linalg.inv(whole.T @ whole)
+    total = np.zeros((16, unknowns))
+    total[range(16), np.arange(16) // 4] = 1
+    total[range(16), 4 + np.arange(16)] = 1
+    np.testing.assert_allclose(offsets.offset, total @ solution, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(offsets.covariance, total @ covariance @ total.T, rtol=1e-4, atol=1e-9)
+    np.testing.assert_allclose(offsets.band_offset, solution[:4], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(offsets.channel_offset, solution[4:20], rtol=0, atol=1e-6)
+    residual = np.concatenate([data, np.zeros(unknowns)]) - whole @ solution
+    assert float(offsets.chi2) == pytest.approx(residual @ residual, rel=1e-5)
+    assert float(offsets.dof) == pixels * 14
+    value, error = offsets.difference(3, 0)
+    assert float(value) == pytest.approx(float(offsets.offset[3] - offsets.offset[0]))
+    assert 0 < float(error) < float(offsets.offset_error[3] + offsets.offset_error[0])
+
+
+def test_offsets_are_found_but_for_what_no_image_can_tell(calibrated, offsets):
+    source, maps = calibrated
+    error = np.asarray(offsets.offset - source.truth.evpa_offset)
+    chi2 = error @ np.linalg.solve(np.asarray(offsets.covariance), error)
+    assert 4 < chi2 < 35
+    assert offsets.chi2 < offsets.dof + 5 * np.sqrt(2 * offsets.dof)
+    assert offsets.chi2_without > 5 * offsets.dof
+    # A line in wavelength squared stays open: the rest is known much better.
+    L = np.asarray(source.cube.lambda_squared)
+    design = np.stack([np.ones_like(L), L], axis=1)
+    kept = np.eye(16) - design @ np.linalg.lstsq(design, np.eye(16), rcond=None)[0]
+    assert np.std(kept @ error) < 0.3 * np.std(error)
+    # Without the offsets, noise explains the maps; their differences from the truth are common to all pixels.
+    flat = faraday.fit_map(offsets.removed_from(source.cube), evpa_error=None)
+    both = np.asarray(flat.valid & maps.valid)
+    assert np.mean(np.asarray(flat.flagged(faraday.PixelFlag.MISFIT))[both]) < 0.05
+    difference, noise = (np.asarray(x)[both] for x in (flat.rm - source.truth.observed_rm, flat.rm_error))
+    difference = difference - np.average(difference, weights=noise**-2)
+    assert np.std(difference / noise) < 1.6
+    assert np.median(np.asarray(flat.rm_error)[both]) < 0.5 * np.median(np.asarray(maps.rm_error)[both])
+
+
+def test_pixels_with_offsets_are_a_beam_apart(calibrated, offsets):
+    source, _ = calibrated
+    rows, columns = np.nonzero(np.asarray(offsets.used))
+    covariance = beam_covariance(tuple(float(x) for x in source.cube.beam[0])) / source.cube.frame.cell[1] ** 2
+    for i in range(len(rows)):
+        away = np.stack([-(columns - columns[i]), rows - rows[i]], axis=1)
+        distance = np.sqrt(np.einsum("ij,jk,ik->i", away, np.linalg.inv(covariance), away) / (8 * np.log(2)))
+        assert np.all(np.delete(distance, i) >= 1.0)
+    brightest = np.where(np.asarray(offsets.used), np.asarray(source.cube.polarized_intensity.mean(axis=0)), 0).argmax()
+    assert (
+        brightest == np.where(np.asarray(calibrated[1].valid), source.cube.polarized_intensity.mean(axis=0), 0).argmax()
+    )
+
+
+def test_offsets_of_bands_alone(calibrated):
+    source, maps = calibrated
+    bands = faraday.fit_offsets(source.cube, maps, evpa_error=(0.1, 0.0))
+    np.testing.assert_allclose(bands.offset, np.repeat(np.asarray(bands.band_offset), 4), rtol=0, atol=1e-9)
+    np.testing.assert_array_equal(bands.channel_offset, 0.0)
+
+
+def test_offsets_say_what_they_need(calibrated, perfect, offsets):
+    source, maps = calibrated
+    cube = source.cube
+    with pytest.raises(TypeError, match="maps: expected a RotationMap"):
+        # The tests check types at every call; without that this check is what speaks.
+        _check(cube, None)
+    with pytest.raises(ValueError, match="no valid pixel has P above"):
+        faraday.fit_offsets(cube, maps, threshold=1e4)
+    with pytest.raises(ValueError, match="got zero for both"):
+        faraday.fit_offsets(cube, maps, evpa_error=(0.0, 0.0))
+    part = eqx.tree_at(
+        lambda c: (c.frequency, c.I, c.Q, c.U, c.sigma, c.beam, c.mask), cube, replace_fn=lambda x: x[:8]
+    )
+    with pytest.raises(ValueError, match=r"cube: expected the shape \(16, 48, 48\) of the maps"):
+        faraday.fit_offsets(part, maps)
+    with pytest.raises(ValueError, match="cube: expected the frequencies of these offsets"):
+        offsets.removed_from(part)
+    with pytest.raises(ValueError, match="separation"):
+        faraday.fit_offsets(cube, maps, separation=-1.0)
+    # Maps that were made without offsets look for the default ones.
+    assert np.any(faraday.fit_offsets(perfect[0].cube, perfect[1]).offset_error > 0)
+
+
+def test_flags_say_why(calibrated):
+    source, maps = calibrated
+    flag = faraday.PixelFlag
+    np.testing.assert_array_equal(
+        maps.valid, ~maps.flagged(flag.BLANK | flag.FAINT_INTENSITY | flag.FAINT_POLARIZATION | flag.UNDETERMINED)
+    )
+    assert maps.explain(SIZE // 2, SIZE // 2) == "valid"
+    assert maps.explain(0, 0) == "not valid: I is not significant in a channel; P is not significant in a band"
+    with pytest.raises(ValueError, match="expected a pixel of an image of 48 x 48"):
+        maps.explain(48, 0)
+    # Without offset errors the calibration misfits; what is blank is called so.
+    blank = eqx.tree_at(lambda c: c.mask, source.cube, source.cube.mask.at[3, 20, 20].set(False))
+    naive = faraday.fit_map(blank, evpa_error=None)
+    assert np.mean(np.asarray(naive.flagged(flag.MISFIT))[np.asarray(naive.valid)]) > 0.5
+    assert "misses the data" in naive.explain(SIZE // 2, SIZE // 2)
+    assert "not finite" in naive.explain(20, 20)
+    assert not naive.valid[20, 20]
+
+
+def test_errors_are_split_into_noise_and_what_pixels_share(calibrated):
+    maps = calibrated[1]
+    valid = np.asarray(maps.valid)
+    for name in ("rm", "evpa0"):
+        total, noise, common = (np.asarray(getattr(maps, f"{name}_error{s}"))[valid] for s in ("", "_noise", "_common"))
+        np.testing.assert_allclose(total**2, noise**2 + common**2, rtol=1e-10)
+
+
+def test_fractions_of_bands_are_those_of_images_without_noise(perfect):
+    _, maps = perfect
+    valid = np.asarray(maps.valid)
+    quiet = simulate.small_source(key=jax.random.key(2), size=SIZE, noise=1e-9, evpa_error=None).cube
+    truth = (quiet.polarized_intensity / quiet.I).reshape(4, 4, SIZE, SIZE).mean(axis=1)
+    for fraction, error, expected in zip(maps.fraction_band, maps.fraction_band_error, truth, strict=True):
+        pull = (np.asarray(fraction - expected) / np.asarray(error))[valid]
+        assert abs(pull.mean()) < 1.0
+        assert pull.std() < 1.6
+    # A thin screen does not depolarize, but for the mixing behind the beam.
+    assert np.mean(np.asarray(maps.depolarization_class)[valid] == 0) > 0.8
+    np.testing.assert_array_equal(np.asarray(maps.depolarization_class)[~valid], 0)
+    np.testing.assert_allclose(np.asarray(maps.spectral_index)[valid], -0.3, atol=0.08)
+    assert np.isnan(np.asarray(maps.spectral_index)[~valid]).all()
+
+
+def test_rest_frame_takes_the_galaxy_off_first(tmp_path, calibrated):
+    maps = calibrated[1]
+    valid = np.asarray(maps.valid)
+    rest = maps.rest_frame(1.52, galactic_rm=-150.0, galactic_rm_error=20.0)
+    np.testing.assert_allclose(rest.rm, 6.3504 * (np.asarray(maps.rm) + 150.0), rtol=1e-12)
+    np.testing.assert_allclose(rest.rm, faraday.rest_frame_rm(maps.rm, 1.52, galactic_rm=-150.0), rtol=1e-12)
+    np.testing.assert_allclose(rest.rm_error_noise, 6.3504 * np.asarray(maps.rm_error_noise), rtol=1e-12)
+    np.testing.assert_allclose(
+        np.asarray(rest.rm_error)[valid], 6.3504 * np.hypot(np.asarray(maps.rm_error)[valid], 20.0), rtol=1e-12
+    )
+    maps.write(tmp_path / "map.fits", rest_frame=rest)
+    with fits.open(tmp_path / "map.fits") as hdus:
+        np.testing.assert_array_equal(hdus["RM_REST"].data, np.asarray(rest.rm, np.float32))
+        assert "z = 1.52" in "\n".join(hdus[0].header["HISTORY"])
+        assert hdus["FPOL_B2"].header["RESTFRQ"] == pytest.approx(15.368e9)
+        assert hdus["FLAGS"].data[0, 0] == 6.0
+    for bad in ({"redshift": -0.1}, {"redshift": np.nan}):
+        with pytest.raises(ValueError, match="redshift"):
+            maps.rest_frame(**bad)
+        with pytest.raises(ValueError, match="redshift"):
+            faraday.rest_frame_rm(1.0, **bad)
+    with pytest.raises(ValueError, match="galactic_rm_error"):
+        maps.rest_frame(1.0, galactic_rm_error=-1.0)
+    with pytest.raises(UnitsError, match="galactic_rm"):
+        faraday.rest_frame_rm(1.0, 1.0, galactic_rm=1.0 * u.m)
+    assert float(faraday.rest_frame_rm(10.0, 1.52)) == pytest.approx(63.504)
+    assert rest.to_quantity("rm").unit == u.rad / u.m**2
+
+
+def test_maps_may_be_made_with_a_noise_model(calibrated):
+    source, maps = calibrated
+    model = faraday.NoiseModel()
+    assert model.leakage == pytest.approx(2e-4)
+    q, _ = model.sigma(source.cube)
+    expected = np.sqrt(
+        np.square(source.cube.sigma[3, 1]) * (1 + 1.5**2)
+        + 4e-8 * (source.cube.I[3, 24, 24] ** 2 + (0.3 * source.cube.I[3].max()) ** 2)
+    )
+    assert float(q[3, 24, 24]) == pytest.approx(float(expected))
+    louder = faraday.fit_map(source.cube, sigma=model)
+    assert "clean=1.5" in louder.settings.noise
+    both = np.asarray(louder.valid & maps.valid)
+    ratio = np.asarray(louder.rm_error_noise / maps.rm_error_noise)[both]
+    assert 1.5 < np.median(ratio) < 2.2
+    for bad in ({"clean": -1.0}, {"d_term": np.nan}, {"independent": 0}):
+        with pytest.raises(ValueError, match=next(iter(bad))):
+            faraday.NoiseModel(**bad)

@@ -77,6 +77,44 @@ def test_misfit_without_an_offset_term_is_flagged(cube):
     assert float(free.chi2) > 30 * float(free.dof)
 
 
+def test_misfit_is_flagged_in_the_map_and_ends_with_offsets(cube, maps):
+    flag = faraday.PixelFlag.MISFIT
+    naive = faraday.fit_map(cube, evpa_error=None)
+    assert naive.flagged(flag)[64, 64]
+    assert "misses the data" in naive.explain(64, 64)
+    assert not maps.flagged(flag)[64, 64]
+    assert maps.p_value[64, 64] > 0.01
+
+
+def test_the_drift_across_the_15_ghz_channels_is_found_in_the_offsets(cube, maps):
+    offsets = faraday.fit_offsets(cube, maps)
+    drift, error = (float(np.degrees(x)) for x in offsets.difference(3, 0))
+    assert drift == pytest.approx(10.0, abs=4.0)
+    assert 0.5 < error < 4.0
+    # The other bands do not drift so.
+    for first in (4, 8):
+        assert abs(np.degrees(float(offsets.difference(first + 3, first)[0]))) < 5.0
+    assert offsets.chi2 < 3.0 * offsets.dof
+    assert offsets.chi2_without > 30.0 * offsets.dof
+    # Turned back, the images are what noise explains, and the answer of the core is the same.
+    clean = faraday.fit_map(offsets.removed_from(cube), evpa_error=None)
+    assert not clean.flagged(faraday.PixelFlag.MISFIT)[64, 64]
+    assert float(clean.rm[64, 64]) == pytest.approx(float(maps.rm[64, 64]), abs=20.0)
+
+
+def test_core_is_polarized_as_published_with_the_data(maps):
+    assert np.all(
+        (np.asarray(maps.fraction_band[:, 64, 64]) > 0.024) & (np.asarray(maps.fraction_band[:, 64, 64]) < 0.035)
+    )
+    assert maps.rm_error_common[64, 64] > 5 * maps.rm_error_noise[64, 64]
+    assert maps.depolarization_class[64, 64] == 0
+
+
+def test_a_compact_source_cannot_be_aligned(cube):
+    with pytest.raises(ValueError, match="no optically thin structure to align on"):
+        faraday.align(cube)
+
+
 def test_file_has_the_coordinates_of_the_observation(tmp_path, maps):
     maps.write(tmp_path / "map.fits")
     with fits.open(tmp_path / "map.fits") as hdus:
