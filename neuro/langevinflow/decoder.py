@@ -6,7 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from neuro.langevinflow.config import Config
 from physics.types import PRNGKey
@@ -47,6 +47,13 @@ class Mixer(eqx.Module):
         x = jax.vmap(self.feed_norm)(tokens)
         return tokens + jax.vmap(lambda row: self.feed_out(jax.nn.relu(self.feed_in(row))))(x)
 
+    def at(self, tokens: Float[Array, "time token"], row: Int[Array, ""]) -> Float[Array, " token"]:
+        """Return the mixed token of one bin, which attends to no later one."""
+        x = jax.vmap(self.attention_norm)(tokens)
+        mask = (jnp.arange(tokens.shape[0], dtype=row.dtype) <= row)[None]
+        token = tokens[row] + self.attention(x[row][None], x, x, mask=mask)[0]
+        return token + self.feed_out(jax.nn.relu(self.feed_in(self.feed_norm(token))))
+
 
 class Decoder(eqx.Module):
     """A body ("transformer": all bins together, "mlp": each bin alone, "linear": none) and a linear readout."""
@@ -70,10 +77,17 @@ class Decoder(eqx.Module):
     def __call__(self, tokens: Float[Array, "time token"]) -> Float[Array, "time neuron"]:
         """Return the logarithm of the rate in Hz."""
         if isinstance(self.body, Mixer):
-            tokens = self.body(tokens)
-        elif self.body is not None:
-            tokens = jax.nn.gelu(jax.vmap(self.body)(tokens))
-        return jax.vmap(self.readout)(tokens)
+            return jax.vmap(self.readout)(self.body(tokens))
+        return jax.vmap(self._alone)(tokens)
+
+    def at(self, tokens: Float[Array, "time token"], row: Int[Array, ""]) -> Float[Array, " neuron"]:
+        """Return the logarithm of the rate in Hz in one bin; the body reads earlier bins, and no later ones."""
+        if isinstance(self.body, Mixer):
+            return self.readout(self.body.at(tokens, row))
+        return self._alone(tokens[row])
+
+    def _alone(self, token: Array) -> Array:
+        return self.readout(token if self.body is None else jax.nn.gelu(self.body(token)))
 
 
 def log_counts(log_rate: Float[Array, "*shape"], bin_width: float) -> Float[Array, "*shape"]:

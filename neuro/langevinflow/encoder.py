@@ -82,7 +82,10 @@ class Encoder(eqx.Module):
 
     def __call__(self, counts: Float[Array, "time neuron"]) -> Encoded:
         """Return states and initial distributions for one trial's counts per bin, of the model's dtype."""
-        states, summary = self.recurrence.run(*self.recurrence.inputs(counts))
+        return self.distributions(*self.recurrence.run(*self.recurrence.inputs(counts)))
+
+    def distributions(self, states: Float[Array, "time state"], summary: Float[Array, " state"]) -> Encoded:
+        """Return the states, and what their summary says of the initial latent state."""
         z, log_z, v, log_v = self.initial(summary).reshape(4, self.channels, -1)
         return Encoded(
             states,

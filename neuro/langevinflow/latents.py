@@ -28,3 +28,12 @@ class Latents(NamedTuple):
     """v in units of its thermal spread; as it is in the official mode."""
     encoder: Float[Array, "time state"]
     """h; in forward bins the last observed one repeated, or what the released encoder makes of it."""
+
+
+class Draw(NamedTuple):
+    """One draw of a controlled posterior."""
+
+    latents: Latents
+    force: Float[Array, "step latent"]
+    """Control force over each bin but the first, zero in forward bins; in k_B T per unit of `Latents.position`."""
+    divergence: Divergence

@@ -1,4 +1,4 @@
-"""The model: encoder, controlled Langevin dynamics and decoder, for one trial; and prediction of rates for many."""
+"""The model: encoder, controlled Langevin dynamics and decoder, for one trial."""
 
 from typing import Any, TypeAlias
 
@@ -6,10 +6,8 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.tree_util import Partial
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
-from neuro.arguments import positive_number
 from neuro.data import SpikeTrials
 from neuro.langevinflow.autoencoder import RecurrentAutoencoder
 from neuro.langevinflow.config import Config
@@ -25,15 +23,13 @@ from neuro.langevinflow.dynamics import (
     standard_kl,
 )
 from neuro.langevinflow.encoder import ControlNetwork, Encoded, Encoder
-from neuro.langevinflow.latents import Divergence, Latents
+from neuro.langevinflow.latents import Divergence, Draw, Latents
 from neuro.langevinflow.official.model import OfficialFlow
 from neuro.langevinflow.potential import RingPotential
 from neuro.langevinflow.simulation import simulate_path
 from physics.numerics import checks
-from physics.numerics.batching import chunked_map
-from physics.numerics.langevin import initial_state
+from physics.numerics.langevin import LangevinState, initial_state
 from physics.types import PRNGKey, Real
-from physics.units import array
 
 
 class LangevinFlow(eqx.Module):
@@ -107,34 +103,76 @@ class LangevinFlow(eqx.Module):
 
     def infer(self, encoded: Encoded, *, key: PRNGKey, bin_width: float | None = None) -> tuple[Latents, Divergence]:
         """Return one posterior draw of the latents and the KL; forward bins follow the prior from the last state."""
-        config, step = self.config, self._step(bin_width)
+        drawn = self.draw(encoded, key=key, bin_width=bin_width)
+        return drawn.latents, drawn.divergence
+
+    def draw(
+        self, encoded: Encoded, *, key: PRNGKey, bin_width: float | None = None, forward_bins: int | None = None
+    ) -> Draw:
+        """Return one draw of the posterior: latents, control force, and the KL.
+
+        The noise of a bin depends on the key and the bin only, not on how many there are.
+
+        Args:
+            encoded: what the encoder makes of a trial.
+            key: of the draw.
+            bin_width: s, that of the configuration by default.
+            forward_bins: those of the configuration by default.
+        """
+        config, step = self.config, self.step(bin_width)
         observed = encoded.states.shape[0]
-        noise, start_noise = self._noise(key, observed)
-        position, velocity = encoded.position.sample(start_noise[0]), encoded.velocity.sample(start_noise[1])
-        start = initial_state(position, self.potential.omega[:, None] * velocity, self.potential.force)
+        bins = observed + (config.filled()[1] if forward_bins is None else forward_bins)
+        noise = jax.vmap(lambda n: self.noise(key, n))(jnp.arange(1, bins, dtype=jnp.int32))
+        start = self.start(encoded, key)
         prepared = self.control.prepare(encoded.states[1:])
         last, path, controls = posterior_path(
             self.potential, self.control, start, prepared, noise[: observed - 1], step
         )
         _, forecast = prior_path(self.potential, last, noise[observed - 1 :], step)
-        positions = jnp.concatenate([position[None], path.position, forecast.position])
-        velocities = jnp.concatenate([velocity[None], path.velocity, forecast.velocity])
-        held = jnp.broadcast_to(encoded.states[-1:], (forecast.position.shape[0], encoded.states.shape[1]))
+        first = self._bin(start)
+        path = Path(*(jnp.concatenate([x[None], *y]) for x, *y in zip(first, path, forecast, strict=True)))
+        held = jnp.broadcast_to(encoded.states[-1:], (bins - observed, encoded.states.shape[1]))
         kl = Divergence(
             position_kl(encoded.position, self.potential),
             standard_kl(encoded.velocity),
             control_kl(controls, bath(self.potential, step), config.substeps, config.draws),
         )
-        states = jnp.concatenate([encoded.states, held])
-        return self._latents(Path(positions, velocities), states), kl
+        none = jnp.zeros((bins - observed, *controls.shape[1:]), controls.dtype)
+        force = jnp.concatenate([self._force(controls), none]).reshape(bins - 1, config.latent_width)
+        return Draw(self._latents(path, jnp.concatenate([encoded.states, held])), force, kl)
+
+    def start(self, encoded: Encoded, key: PRNGKey) -> LangevinState:
+        """Return a draw of the state in the first bin."""
+        ring = (2, self.config.channels, self.config.sites)
+        drawn = jax.random.normal(jax.random.fold_in(key, 0), ring, self.config.array_dtype)
+        position, velocity = encoded.position.sample(drawn[0]), encoded.velocity.sample(drawn[1])
+        return initial_state(position, self.potential.omega[:, None] * velocity, self.potential.force)
+
+    def noise(self, key: PRNGKey, number: Int[Array, ""]) -> Float[Array, "substep draw channel site"]:
+        """Return the normal draws of the steps to a bin after the first."""
+        config = self.config
+        shape = (config.substeps, config.draws, config.channels, config.sites)
+        return jax.random.normal(jax.random.fold_in(key, number), shape, config.array_dtype)
+
+    def step(self, bin_width: float | None = None) -> float:
+        """Return the time of a Langevin step [s]."""
+        return (self.config.filled()[2] if bin_width is None else bin_width) / self.config.substeps
 
     def decode(self, latents: Latents, *, bin_width: float | None = None) -> Float[Array, "time neuron"]:
         """Return the log of expected counts per bin."""
+        width = self.config.filled()[2] if bin_width is None else bin_width
+        return log_counts(self.decoder(self.tokens(latents)), width)
+
+    def tokens(self, latents: Latents) -> Float[Array, "time token"]:
+        """Return what the decoder reads at each bin."""
         parts = [latents.position, latents.velocity]
         if self.config.decode == "zvh":
             parts.append(latents.encoder)
-        width = self.config.filled()[2] if bin_width is None else bin_width
-        return log_counts(self.decoder(jnp.concatenate(parts, axis=1)), width)
+        return jnp.concatenate(parts, axis=1)
+
+    def latents_at(self, state: LangevinState, encoder: Float[Array, " state"]) -> Latents:
+        """Return the latents of a single bin."""
+        return self._latents(Path(*(x[None] for x in self._bin(state))), encoder[None])
 
     def simulate(self, *, key: PRNGKey, bins: Real, solver: str = "steps") -> tuple[Float[Array, "time neuron"], Path]:
         """Return the log of expected counts per bin along one draw of the prior, and the path.
@@ -159,28 +197,27 @@ class LangevinFlow(eqx.Module):
         ring = (2, self.config.channels, self.config.sites)
         start = prior_start(self.potential, jax.random.normal(start_key, ring, self.config.array_dtype))
         path = simulate_path(self.potential, start, self.config, bins=bins, key=path_key, solver=solver)
-        first = Path(start.position[None], (start.velocity / self.potential.omega[:, None])[None])
-        path = Path(*(jnp.concatenate(pair) for pair in zip(first, path, strict=True)))
+        path = Path(*(jnp.concatenate([x[None], y]) for x, y in zip(self._bin(start), path, strict=True)))
         nothing = jnp.zeros((bins, 0), self.config.array_dtype)
         return self.decode(self._latents(path, nothing)), path
 
+    def _bin(self, state: LangevinState) -> Path:
+        return Path(state.position, state.velocity / self.potential.omega[:, None])
+
     def _latents(self, path: Path, states: Array) -> Latents:
-        spread = jnp.sqrt(jnp.mean(1.0 / self.potential.stiffness(self.config.sites), axis=1))
         bins = path.position.shape[0]
-        scaled = path.position / spread[None, :, None]
+        scaled = path.position / self._spread()[None, :, None]
         return Latents(scaled.reshape(bins, -1), path.velocity.reshape(bins, -1), states)
 
-    def _step(self, bin_width: float | None) -> float:
-        return (self.config.filled()[2] if bin_width is None else bin_width) / self.config.substeps
+    def _force(self, control: Float[Array, "bin channel site"]) -> Array:
+        """Return sqrt(2 gamma m k_B T) b per unit of the scaled position."""
+        potential = self.potential
+        strength = jnp.sqrt(2.0 * potential.friction) / potential.omega * self._spread()
+        return strength[None, :, None] * control
 
-    def _noise(self, key: PRNGKey, observed: int) -> tuple[Array, Array]:
-        """Return the draws of every step, and those of the initial state."""
-        config = self.config
-        bins = observed + config.filled()[1]
-        ring = (config.channels, config.sites)
-        steps = (bins - 1) * config.substeps * config.draws
-        drawn = jax.random.normal(key, (2 + steps, *ring), config.array_dtype)
-        return drawn[2:].reshape(bins - 1, config.substeps, config.draws, *ring), drawn[:2]
+    def _spread(self) -> Float[Array, " channel"]:
+        """Return the prior standard deviation of a position."""
+        return jnp.sqrt(jnp.mean(1.0 / self.potential.stiffness(self.config.sites), axis=1))
 
 
 Model: TypeAlias = LangevinFlow | OfficialFlow | RecurrentAutoencoder
@@ -200,72 +237,6 @@ def untrained(config: Config, *, held_in: int, mean_rate: Any, key: PRNGKey) -> 
         return OfficialFlow(config, held_in=held_in, neurons=len(mean_rate), key=key)
     kind = RecurrentAutoencoder if config.dynamics == "none" else LangevinFlow
     return kind(config, held_in=held_in, mean_rate=mean_rate, key=key)
-
-
-def predict_rates(
-    model: Model,
-    counts: Real,
-    *,
-    samples: int = 50,
-    key: PRNGKey,
-    bin_width: Real = None,
-    average: str = "arithmetic",
-    chunk_size: int = 64,
-) -> Float[Array, "trial time neuron"]:
-    """Return expected counts per bin: the mean of the rates over draws of the posterior.
-
-    All decoded neurons, held-in first, in the observed and then the forward bins. The result for a trial does not
-    depend on `chunk_size`, the devices, or the trials after it.
-
-    Args:
-        model: trained.
-        counts: spikes per bin, (trial, observed bins, held-in neurons). The encoder knows no mask: an unobserved bin
-            is the zero that `SpikeTrials.as_inputs` has there, and is read as silence.
-        samples: posterior draws per trial.
-        key: typed random key.
-        bin_width: s, if not that of the training. The dynamics and the readout follow it; the encoder was trained
-            for one width and does not. The official mode knows none.
-        average: "arithmetic", the expected count; or "geometric", the exponential of the mean log rate, which is what
-            the release does and lies below.
-        chunk_size: trials at a time.
-
-    Raises:
-        TypeError: `model` is no model.
-        UnitsError: counts with a unit, or a bin width that is no time.
-        ValueError: a wrong shape, or counts that are no numbers, negative or not finite.
-    """
-    a_model(model)
-    checks.typed_key(key)
-    checks.positive_integer(samples, "samples")
-    checks.one_of(average, ("arithmetic", "geometric"), "average")
-    known = array(counts, "", "counts")
-    if known.ndim != 3 or known.shape[2] != model.held_in:
-        raise ValueError(
-            f"counts: expected the shape (trial, observed bins, {model.held_in} held-in neurons), got {known.shape}"
-        )
-    known = checks.nonnegative(known, "counts").astype(model.config.array_dtype)
-    width = None if bin_width is None else positive_number(bin_width, "s", "bin_width")
-    number = jnp.arange(known.shape[0], dtype=jnp.int32)
-    run = Partial(_mean_rates, model, key, samples, width, average)
-    return chunked_map(run, known, number, core_ndim=(2, 0), chunk_size=chunk_size)
-
-
-@eqx.filter_jit
-def _mean_rates(
-    model: Model, key: PRNGKey, samples: int, bin_width: float | None, average: str, counts: Array, number: Array
-) -> Array:
-    encoded = model.encoder(counts)
-
-    def one(own: Array) -> Array:
-        if isinstance(model, OfficialFlow) and model.config.release.dropout_in_prediction:
-            return model(counts, key=own, bin_width=bin_width, dropout=True)[0]
-        latents, _ = model.infer(encoded, key=own, bin_width=bin_width)
-        return model.decode(latents, bin_width=bin_width)
-
-    log_counts = jax.vmap(one)(jax.random.split(jax.random.fold_in(key, number), samples))
-    if average == "geometric":
-        return jnp.exp(jnp.mean(log_counts, axis=0))
-    return jnp.mean(jnp.exp(log_counts), axis=0)
 
 
 def a_model(model: object) -> Model:

@@ -163,10 +163,12 @@ PROMISED = {
         "OfficialFlow",
         "RecurrentAutoencoder",
         "Release",
+        "Stream",
         "fit",
         "load",
         "load_official_weights",
         "official_forward",
+        "predict",
         "predict_rates",
     },
 }
