@@ -114,7 +114,9 @@ class Config:
     """Decoupled, of matrices; in the official mode added to the gradient, of every parameter."""
     clip_norm: float | None = by_mode(1.0, official=None)
     """Largest norm of the whole gradient; None for no limit."""
-    batch_size: int = 64
+    batch_size: int = by_mode(32, official=64)
+    """Trials per step. In the physical mode twice as many cost more than twice the time where a step's arrays then no
+    longer fit into memory that the process holds already."""
     epochs: int = by_mode(60, official=2000)
     patience: int | None = None
     """Epochs without a better validation loss before training stops; never by default."""
