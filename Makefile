@@ -63,7 +63,7 @@ $(VENV)/.installed: $(INPUTS) | $(VENV)/bin/python
 	$(call install,)
 
 $(VENV)/.installed-dev: $(INPUTS) | $(VENV)/bin/python
-	$(call install,[dev$(comma)nested])
+	$(call install,[dev$(comma)nested$(comma)search])
 
 $(VENV)/.installed-docs: $(INPUTS) | $(VENV)/bin/python
 	$(call install,[docs])

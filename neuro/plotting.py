@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["plot_rates", "plot_scores"]
+__all__ = ["plot_rasters", "plot_rates", "plot_scores"]
 
 TRUTH, INFERRED, COUNTS = "0.25", "C3", "0.72"
 
@@ -72,6 +72,58 @@ def plot_rates(
     rows.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
     if known:
         plot_scores(trials, inferred, parts[1, 0].subplots())
+    return figure
+
+
+def plot_rasters(trials: SpikeTrials, rates: Real, *, trial_numbers: Sequence[int] = (0, 1, 2)) -> "Figure":
+    """Return a figure of the spikes of all neurons in a few trials above their inferred rates.
+
+    Neurons are in order of the time at which their mean inferred rate is highest, held-in ones below held-out ones,
+    which a line sets apart. Rates are relative to each neuron's highest one in the trials given. Bins that were not
+    observed are grey.
+
+    Args:
+        trials: with the spikes.
+        rates: inferred, expected counts per bin, (trial, time, neuron), as `predict_rates` returns them.
+        trial_numbers: positions of the trials to show; those beyond the last are left out.
+
+    Raises:
+        ValueError: the shapes of rates and trials differ, or a position does not exist.
+    """
+    from matplotlib.figure import Figure
+
+    inferred = checks.nonnegative(np.asarray(rates, float), "rates")
+    counts, known = np.asarray(trials.counts), np.asarray(trials.mask)
+    checks.same_shape(inferred, counts, "rates", "trials.counts")
+    shown = _positions([i for i in trial_numbers if i < len(trials)], len(trials), "trial_numbers")
+    peak = inferred.mean(axis=0).argmax(axis=0)
+    order = np.lexsort((peak, np.arange(len(peak)) >= trials.held_in))
+    out = trials.held_in < len(order)
+    relative = inferred[..., order] / inferred.max(axis=(0, 1))[order]
+    figure = Figure(figsize=(2.9 * len(shown) + 1.2, 6.0), layout="constrained")
+    panels = figure.subplots(2, len(shown), sharex=True, sharey=True, squeeze=False)
+    extent = (0.0, trials.bin_width * counts.shape[1], -0.5, len(order) - 0.5)
+    for (above, below), trial in zip(panels.T, shown, strict=True):
+        unknown = np.where(known[trial][:, order].T, np.nan, 1.0)
+        for axes in (above, below):
+            axes.imshow(unknown, cmap="Greys", vmin=0.0, vmax=4.0, extent=extent, origin="lower", aspect="auto")
+        bins, neurons = np.nonzero(counts[trial][:, order])
+        size = 3.0 + 2.0 * np.minimum(counts[trial][bins, order[neurons]] - 1.0, 4.0)
+        above.scatter(trials.bin_width * (bins + 0.5), neurons, s=size, marker="|", color="0.15", linewidth=0.8)
+        drawn = below.imshow(
+            relative[trial].T, cmap="magma", vmin=0.0, vmax=1.0, extent=extent, origin="lower", aspect="auto"
+        )
+        above.set_title(f"trial {trials.trial_ids[trial]}", fontsize="medium")
+        below.set_xlabel("time (s)")
+    for axes in panels.flat:
+        if out:
+            axes.axhline(trials.held_in - 0.5, color="C0", linewidth=1.0)
+        if trials.forward_bins:
+            axes.axvline(trials.bin_width * trials.observed_bins, color="C0", linewidth=1.0, linestyle="--")
+        axes.set_xlim(extent[:2])
+    for axes, what in zip(panels[:, 0], ("spikes", "inferred rate"), strict=True):
+        axes.set_ylabel(f"{what}\nneuron, by time of its peak" + (", held-out above" if out else ""))
+    figure.colorbar(drawn, ax=panels[1], label="rate / highest of the neuron")
     return figure
 
 

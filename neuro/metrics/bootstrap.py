@@ -85,21 +85,21 @@ def rate_r2_interval(
     return _interval(estimate, scores, confidence)
 
 
-def trial_interval(
-    score: Callable[[np.ndarray], float], trials: int, *, key: PRNGKey, confidence: float, resamples: int
+def interval(
+    score: Callable[[np.ndarray], float], number: int, *, key: PRNGKey, confidence: float, resamples: int
 ) -> Interval:
-    """Return a score of all trials with its bootstrap interval; resamples whose score is NaN are left out.
+    """Return a score of trials, or of neurons, with its bootstrap interval; resamples that score NaN are left out.
 
     Args:
-        score: of the trials at the positions it is given.
-        trials: how many there are.
+        score: of those at the positions it is given.
+        number: how many there are.
         key: of the resamples.
         confidence: probability content of the interval.
         resamples: how many.
     """
-    drawn = _generator(key).integers(0, trials, (resamples, trials))
+    drawn = _generator(key).integers(0, number, (checks.positive_integer(resamples, "resamples"), number))
     scores = np.asarray([score(rows) for rows in drawn])
-    return _interval(score(np.arange(trials)), scores[~np.isnan(scores)], confidence)
+    return _interval(score(np.arange(number)), scores[~np.isnan(scores)], confidence)
 
 
 def _trials(x: Any, name: str) -> np.ndarray:

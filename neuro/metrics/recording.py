@@ -9,7 +9,7 @@ from neuro.arguments import positive_number, real_array
 from neuro.baselines import condition_rates
 from neuro.data.splits import SPLITS
 from neuro.data.trials import SpikeTrials, some_trials
-from neuro.metrics.bootstrap import Interval, bits_per_spike_interval, rate_r2_interval, trial_interval
+from neuro.metrics.bootstrap import Interval, bits_per_spike_interval, interval, rate_r2_interval
 from neuro.metrics.conditions import psth_r2
 from neuro.metrics.decoding import ridge_decoder
 from neuro.metrics.rates import determination
@@ -33,7 +33,8 @@ class TrialScores:
     trial_r2: Interval | None
     """R2 of variables with one value per trial, decoded from the course of the rates over the trial."""
     psth_r2: Interval | None
-    """R2 of mean predicted responses against mean responses of the other trials to the same conditions."""
+    """R2 of mean predicted responses against mean responses of the other trials to the same conditions; its interval is
+    over neurons."""
     rate_r2: Interval | None
     """R2 of the rates against the true ones, where they are known."""
 
@@ -51,8 +52,8 @@ def score_trials(
     """Return the scores of predicted rates on one split of any recording, as the benchmark defines them.
 
     Decoders and mean responses are learned from the trials of the splits "train" and "val". Intervals are percentiles
-    over resampled trials of the scored split, with decoders and true responses as they are. Trials whose behaviour is
-    NaN somewhere lose those bins; variables of one value per trial are decoded from the mean rates of ten successive
+    over resampled trials of the scored split, with decoders as they are; that of mean responses over neurons. Bins of
+    unknown behaviour are left out; variables of one value per trial are decoded from the mean rates of ten successive
     stages of it.
 
     Args:
@@ -127,7 +128,7 @@ def _decoding(
         use = seen[rows]
         return float(determination(truth[rows][use], decoded[rows][use]).mean()) if use.any() else np.nan
 
-    return trial_interval(score, len(truth), **options)
+    return interval(score, len(truth), **options)
 
 
 def _responses(
@@ -148,11 +149,13 @@ def _responses(
     known = condition_rates(dataclasses.replace(trials, split=split), width=width).rates
     bins = trials.observed_bins
     psth = np.stack([known[np.flatnonzero(condition == one)[0], :bins] for one in both])
-    predicted, own = rates[scored][:, :bins], condition[scored]
-
-    def score(rows: HostArray) -> float:
-        members = [np.flatnonzero(own[rows] == one) for one in both]
-        some = any(len(one) for one in members)
-        return psth_r2(rates=predicted[rows], psth=psth, condition_trials=members) if some else np.nan
-
-    return trial_interval(score, len(own), **options)
+    members = [np.flatnonzero(condition[scored] == one) for one in both]
+    predicted = rates[scored][:, :bins]
+    each = np.asarray(
+        [
+            psth_r2(rates=predicted[:, :, [one]], psth=psth[:, :, [one]], condition_trials=members)
+            for one in range(rates.shape[2])
+        ]
+    )
+    # Resampled trials would make the mean of a few of them noisier than it is.
+    return interval(lambda rows: float(each[rows].mean()), len(each), **options)

@@ -156,7 +156,7 @@ PROMISED = {
         "write_nlb_target",
     },
     "neuro.metrics": {"TrialScores", "bits_per_spike", "evaluate_nlb", "rate_r2", "score_trials"},
-    "neuro.plotting": {"plot_rates"},
+    "neuro.plotting": {"plot_rasters", "plot_rates"},
     "neuro.langevinflow": {
         "Config",
         "LangevinFlow",

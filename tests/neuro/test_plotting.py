@@ -1,3 +1,4 @@
+import dataclasses
 import io
 
 import jax
@@ -5,7 +6,7 @@ import numpy as np
 import pytest
 
 from neuro import data
-from neuro.plotting import plot_rates, plot_scores
+from neuro.plotting import plot_rasters, plot_rates, plot_scores
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +46,27 @@ def test_without_truth_and_with_few_trials_and_neurons():
     (axes,) = figure.get_axes()
     assert "true rate" not in axes.get_legend_handles_labels()[1]
     figure.savefig(io.BytesIO(), format="png")
+
+
+def test_rasters_show_every_spike_and_the_rates_in_one_order(trials):
+    """Held-in neurons first, each half by the time of its highest rate; bins that were not observed are grey."""
+    rates = np.asarray(trials.expected_counts)
+    lost = dataclasses.replace(trials, mask=np.arange(12)[:, None] != 7)
+    figure = plot_rasters(lost, rates, trial_numbers=[2])
+    above, below, _ = figure.get_axes()
+    peak = rates.mean(axis=0).argmax(axis=0)
+    order = sorted(range(6), key=lambda one: (one >= 4, peak[one], one))
+    (marks,) = above.collections
+    spikes = {(round(x / 0.02 - 0.5), int(y)) for x, y in np.asarray(marks.get_offsets())}
+    assert spikes == {(t, order.index(n)) for t, n in np.argwhere(np.asarray(lost.counts)[2])}
+    drawn = np.asarray(below.images[1].get_array())
+    np.testing.assert_allclose(drawn, (rates[2] / rates.max(axis=(0, 1))).T[order], rtol=1e-6)
+    assert np.flatnonzero(~np.ma.getmaskarray(above.images[0].get_array())[0]).tolist() == [7]
+    figure.savefig(io.BytesIO(), format="png")
+    with pytest.raises(ValueError, match="rates: expected the shape"):
+        plot_rasters(trials, rates[:2])
+    with pytest.raises(ValueError, match="trial_numbers: expected positions"):
+        plot_rasters(trials, rates, trial_numbers=[9])
 
 
 def test_bad_input_is_named(trials):
