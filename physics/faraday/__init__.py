@@ -32,10 +32,13 @@ from physics.faraday.images.rotation_map import RotationMap
 from physics.faraday.images.sky_frame import SkyFrame
 from physics.faraday.images.spectral_index import SpectralIndexMap, spectral_index
 from physics.faraday.inference import sample
+from physics.faraday.io.cube import write_cube
 from physics.faraday.io.depth import write_faraday_cube, write_peak_maps
 from physics.faraday.io.images import CubeFiles, open_cube, read_cube
+from physics.faraday.io.map_catalogue import polarized_peaks, rmtable_rows
 from physics.faraday.io.rmtable import read_rmtable, rmtable_row, write_rmtable
 from physics.faraday.io.spectra import read_polspectra, read_spectrum, write_polspectra, write_spectrum
+from physics.faraday.io.uvfits import read_uvfits
 from physics.faraday.posteriors.evidence import Evidence, evidence
 from physics.faraday.posteriors.posterior import Posterior, PosteriorSummary
 from physics.faraday.posteriors.priors import HalfNormalPrior, RayleighPrior, UniformPrior
@@ -54,6 +57,9 @@ from physics.faraday.synthesis.clean import CleanedSpectrum, rm_clean
 from physics.faraday.synthesis.faraday_spectrum import FaradaySpectrum
 from physics.faraday.synthesis.peaks import FaradayPeaks, false_alarm_probability, find_peaks, synthesis_peaks
 from physics.faraday.synthesis.transform import depth_axis, rm_synthesis
+from physics.faraday.visibilities.comparison import VisibilityComparison, compare_visibilities
+from physics.faraday.visibilities.model import model_visibilities
+from physics.faraday.visibilities.observed import ObservationRecord, Visibilities, dirty_image
 
 __all__ = [
     "Alignment",
@@ -78,6 +84,7 @@ __all__ = [
     "InternalDispersion",
     "NoiseModel",
     "NormalPrior",
+    "ObservationRecord",
     "Parameter",
     "PixelFlag",
     "PolarizationSpectrum",
@@ -102,15 +109,19 @@ __all__ = [
     "TopHatSpread",
     "Tribble",
     "UniformPrior",
+    "Visibilities",
+    "VisibilityComparison",
     "align",
     "angle_density",
     "angle_error",
     "bandwidth_depolarization",
     "circular_from_stokes",
+    "compare_visibilities",
     "cramer_rao",
     "debias",
     "degrees_0_180",
     "depth_axis",
+    "dirty_image",
     "evidence",
     "evpa",
     "false_alarm_probability",
@@ -125,6 +136,7 @@ __all__ = [
     "from_degrees",
     "lambda_squared",
     "lambda_squared_width",
+    "model_visibilities",
     "open_cube",
     "parameters",
     "plot_aliases",
@@ -133,15 +145,18 @@ __all__ = [
     "plot_posterior",
     "plot_rotation",
     "polarization_sigma",
+    "polarized_peaks",
     "read_cube",
     "read_polspectra",
     "read_rmtable",
     "read_spectrum",
+    "read_uvfits",
     "rest_frame_rm",
     "rm_clean",
     "rm_synthesis",
     "rm_tools_model",
     "rmtable_row",
+    "rmtable_rows",
     "sample",
     "simulate",
     "spectral_index",
@@ -150,6 +165,7 @@ __all__ = [
     "synthesis_peaks",
     "with_parameters",
     "wrap_angle",
+    "write_cube",
     "write_faraday_cube",
     "write_peak_maps",
     "write_polspectra",

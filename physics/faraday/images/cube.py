@@ -1,5 +1,6 @@
 """Images of one source in I, Q and U at several frequencies."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -12,6 +13,7 @@ from physics import units
 from physics.faraday import conventions
 from physics.faraday.images.components import CleanComponents
 from physics.faraday.images.sky_frame import SkyFrame
+from physics.faraday.spectra.polarization_spectrum import PolarizationSpectrum
 from physics.numerics import checks
 from physics.types import Real
 
@@ -106,6 +108,48 @@ class StokesCube(eqx.Module):
         from physics.faraday.images.restoration import to_common_beam
 
         return to_common_beam(self, beam, method=method, residuals=residuals)
+
+    def spectrum(self, x: int, y: int) -> PolarizationSpectrum:
+        """Return the spectrum of a pixel, with its position on the sky; `write_polspectra` takes many.
+
+        Args:
+            x: column, counted from 0.
+            y: row.
+
+        Raises:
+            ValueError: the pixel is outside the images, or masked in every channel.
+        """
+        from physics.faraday.images.wcs import sky_of_pixel
+
+        height, width = self.I.shape[1:]
+        if not (0 <= x < width and 0 <= y < height):
+            raise ValueError(f"x, y: expected a pixel of {width} columns and {height} rows, got ({x}, {y})")
+        mask = self.mask[:, y, x]
+        if not mask.any():
+            raise ValueError(f"x, y: the pixel ({x}, {y}) is masked in every channel")
+        return PolarizationSpectrum(
+            frequency=self.frequency,
+            q=self.Q[:, y, x],
+            u=self.U[:, y, x],
+            sigma_q=self.sigma[:, 1],
+            sigma_u=self.sigma[:, 2],
+            mask=mask,
+            intensity=self.I[:, y, x],
+            sigma_i=self.sigma[:, 0],
+            name=f"{self.frame.object or 'pixel'} {x} {y}",
+            unit=self.frame.unit,
+            position=sky_of_pixel(self.frame, x, y),
+        )
+
+    def write(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write the images as one FITS file, which `read_cube` reads; see `physics.faraday.io.cube.write_cube`.
+
+        Raises:
+            FileExistsError: `path` exists and `overwrite` is false.
+        """
+        from physics.faraday.io.cube import write_cube
+
+        write_cube(self, path, overwrite=overwrite)
 
     def rows(self, start: int, stop: int) -> "StokesCube":
         """Return the cube of some rows, from `start` up to but without `stop`, with its frame.

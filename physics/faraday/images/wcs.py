@@ -55,12 +55,12 @@ def celestial_header(header: Any, grid: dict[str, float], where: str) -> str:
     return str(kept.tostring())
 
 
-def sky_of_pixel(frame: SkyFrame, pixel: tuple[float, float]) -> tuple[float, float]:
-    """Return right ascension and declination of a pixel (x, y), counted from 0 [rad]."""
+def sky_of_pixel(frame: SkyFrame, x: int, y: int) -> tuple[float, float]:
+    """Return right ascension and declination of a pixel, counted from 0 [rad]."""
     from astropy.io import fits
     from astropy.wcs import WCS
 
-    ra, dec = WCS(fits.Header.fromstring(frame.header)).wcs_pix2world([pixel], 0)[0]
+    ra, dec = WCS(fits.Header.fromstring(frame.header)).wcs_pix2world([(x, y)], 0)[0]
     return float(ra) * DEGREE, float(dec) * DEGREE
 
 
