@@ -22,7 +22,7 @@ from physics.faraday.fits.arguments import (
     warn_beyond_carried,
     wavelengths,
 )
-from physics.faraday.fits.branches import Branch, Cells, Line, branch, cells, count_cells, line_of
+from physics.faraday.fits.branches import Branch, Cells, Line, branch, cells, count_cells, line_of, stored_branch
 from physics.faraday.fits.calibration import EvpaError, evpa_error_of
 from physics.faraday.fits.maxima import Prior
 from physics.faraday.fits.rotation_fit import RotationFit
@@ -198,7 +198,7 @@ def fit_pixel_angles(
     rm, cost = _posterior(search.prior, line, every.slope, every.chi2)
     within = jnp.where(jnp.abs(rm) <= search.max_rm, cost, jnp.inf)
     place = lowest(within, min(search.maxima, len(cost)))
-    best = branch(line, _rows(search.cells, place[0]))
+    best = stored_branch(line, _rows(search.cells, place[0]))
     # What a branch whose best slope lies outside reaches at the limit itself.
     stiffness = search.prior.precision + jnp.where(line.determined, 1.0 / (math.pi**2 * line.slope_variance), 0.0)
     at_limit = cost + stiffness * jnp.square(jnp.maximum(jnp.abs(rm) - search.max_rm, 0.0))
@@ -237,8 +237,9 @@ def _posterior(
     """
     slope = math.pi * slope
     stiffness = jnp.where(line.determined, math.pi**2 * line.slope_variance, 0.0) * prior.precision
-    rm = slope + stiffness / (1.0 + stiffness) * (prior.mean - slope)
-    return rm, chi2 + prior.precision * jnp.square(slope - prior.mean) / (1.0 + stiffness)
+    # The divisions are by one number of a pixel, and before the branches come in: one each.
+    pull, penalty = stiffness / (1.0 + stiffness), prior.precision / (1.0 + stiffness)
+    return slope + pull * (prior.mean - slope), chi2 + penalty * jnp.square(slope - prior.mean)
 
 
 def _whole(x: Float[Array, "*k"]) -> Int[Array, "*k"]:
@@ -262,11 +263,14 @@ def lowest(cost: Float[Array, " k"], count: int) -> Int[Array, " count"]:
     last_bits = (1 << max(1, (len(cost) - 1).bit_length())) - 1
     key = (key & jnp.asarray(~last_bits, key.dtype)) | jnp.arange(len(cost), dtype=key.dtype)
     largest = jnp.asarray(jnp.iinfo(key.dtype).max, key.dtype)
-    found, last = [], jnp.asarray(-1, key.dtype)
-    for _ in range(count):
-        last = jnp.min(jnp.where(key > last, key, largest))
-        found.append(last)
-    return jnp.stack(found) & jnp.asarray(last_bits, key.dtype)
+
+    def following(last: Array, _: None) -> tuple[Array, Array]:
+        found = jnp.min(jnp.where(key > last, key, largest))
+        return found, found
+
+    # A loop, so that the keys are stored: unrolled, each turn makes them again.
+    _, found = jax.lax.scan(following, jnp.asarray(-1, key.dtype), length=count)
+    return found & jnp.asarray(last_bits, key.dtype)
 
 
 def _assemble(

@@ -36,19 +36,25 @@ ROW = 8
 
 
 class Cells(eqx.Module):
-    """Where the cells begin, one row for each: a crossing of the boundaries of two channels, or an arc of the edge."""
+    """Where the cells begin, one element for each: a crossing of the boundaries of two channels, or an arc of the edge.
 
-    upper: Float[Array, "cell n"]
+    All of them are numbers, since a loop that reads booleans too is slower.
+    """
+
+    upper: list[Float[Array, " cell"]]
     """1 for the channel whose boundary is below the cell: the one of larger x at a crossing."""
-    pair: Float[Array, "cell n"]
+    pair: list[Float[Array, " cell"]]
     """`upper`, and -1 for the channel whose boundary is above the cell at a crossing."""
     number: Float[Array, " cell"]
     """Which of the crossings of these two channels within the strip, counted from the edge at -max_rm."""
     reach: Float[Array, " cell"]
     """max_rm (x_upper - x_lower)/pi at a crossing: the turns between both channels at the edge of the strip."""
-    lever: Float[Array, "cell n"]
+    last: Float[Array, " cell"]
+    """`reach` at a crossing, which lies outside of the strip beyond it; infinite at the edge."""
+    lever: list[Float[Array, " cell"]]
     """(x - x_upper)/(x_upper - x_lower) at a crossing; at the edge, -max_rm (x - x_upper)/pi."""
-    crossing: Bool[Array, " cell"]
+    boundaries: Float[Array, " cell"]
+    """Whose boundaries meet there: two channels at a crossing, one at the edge."""
 
 
 def count_cells(points: HostArray, max_rm: float) -> int:
@@ -67,18 +73,19 @@ def cells(points: HostArray, max_rm: float, dtype: np.dtype) -> Cells:
         dtype: of the arrays.
     """
     one = np.eye(len(points))
-    rows = [(one[i], one[i], 0.0, 0.0, -max_rm * (points - points[i]) / math.pi, False) for i in range(len(points))]
+    edge = -max_rm / math.pi * (points[None, :] - points[:, None])
+    rows = [(one[i], one[i], 0.0, 0.0, math.inf, edge[i], 1.0) for i in range(len(points))]
     for i in range(len(points)):
         for j in np.flatnonzero(points < points[i]):
             distance = points[i] - points[j]
             reach = max_rm * distance / math.pi
             lever = (points - points[i]) / distance
-            rows += [(one[i], one[i] - one[j], m, reach, lever, True) for m in range(math.floor(2.0 * reach) + 1)]
+            crossings = range(math.floor(2.0 * reach) + 1)
+            rows += [(one[i], one[i] - one[j], m, reach, reach, lever, 2.0) for m in crossings]
     nothing = 0.0 * one[0]
-    rows += [(nothing, nothing, 0.0, 0.0, nothing, False)] * (-len(rows) % ROW)
-    upper, pair, number, reach, lever, crossing = (jnp.asarray(np.array(column)) for column in zip(*rows, strict=True))
-    upper, pair, number, reach, lever = (x.astype(dtype) for x in (upper, pair, number, reach, lever))
-    return Cells(upper, pair, number, reach, lever, crossing)
+    rows += [(nothing, nothing, 0.0, 0.0, math.inf, nothing, 1.0)] * (-len(rows) % ROW)
+    columns = [np.array(column, dtype).T for column in zip(*rows, strict=True)]
+    return Cells(*jax.device_put([list(column) if column.ndim == 2 else column for column in columns]))
 
 
 Values = Sequence[Float[Array, ""]]
@@ -200,7 +207,41 @@ def branch(line: Line, cell: Cells) -> Branch:
         line: of the pixel.
         cell: one row of the cells.
     """
-    numbers, met = _whole_numbers(line, cell)
+    return _fitted(line, *half_turns(line, cell))
+
+
+def stored_branch(line: Line, cell: Cells) -> Branch:
+    """Return `branch`, found in a loop over the channels: what uses it reads the half turns and finds none again."""
+    place, start, along, met = _beginning(line, cell)
+    channels = (jnp.stack(place), jnp.stack(cell.lever), jnp.stack(cell.pair))
+    _, numbers = jax.lax.scan(lambda _, channel: (None, _half_turns(start, along, *channel)), None, channels)
+    return _fitted(line, list(numbers), met)
+
+
+def half_turns(line: Line, cell: Cells) -> tuple[list[Float[Array, ""]], Bool[Array, ""]]:
+    """Return those that bring each angle next to a line just inside the cell, and whether the strip has such a cell."""
+    place, start, along, met = _beginning(line, cell)
+    channels = zip(place, cell.lever, cell.pair, strict=True)
+    return [_half_turns(start, along, *channel) for channel in channels], met
+
+
+def _beginning(line: Line, cell: Cells) -> tuple[list[Array], Array, Array, Bool[Array, ""]]:
+    # The angles, and where the cell begins: at the angle `start` of one channel, `along` as many levers for the others.
+    golden = 0.5 * (math.sqrt(5.0) - 1.0)
+    place = [jax.lax.stop_gradient(a) + SHIFT * (k * golden % 1.0) for k, a in enumerate(line.angle)]
+    start, difference = dot(cell.upper, place), dot(cell.pair, place)
+    turns = difference + jnp.ceil(-cell.reach - difference) + cell.number
+    seen = dot([jnp.abs(side) for side in cell.pair], line.seen)
+    met = (turns <= cell.last) & (seen > cell.boundaries - 0.5)
+    return place, start, jnp.where(cell.boundaries > 1.5, turns, 1.0), met
+
+
+def _half_turns(start: Array, along: Array, place: Array, lever: Array, side: Array) -> Array:
+    # Half a turn decides; the two boundaries of the cell are passed on its own side.
+    return jnp.round((start - place) + along * lever + (INSIDE * side + 0.5))
+
+
+def _fitted(line: Line, numbers: Values, met: Bool[Array, ""]) -> Branch:
     angle = [a + n for a, n in zip(line.angle, numbers, strict=True)]
     mean, slope = dot(line.mean_of, angle), dot(line.slope_of, angle)
     residual = [a - mean - slope * x for a, x in zip(angle, line.from_mean, strict=True)]
@@ -209,21 +250,3 @@ def branch(line: Line, cell: Cells) -> Branch:
     for band, g in zip(line.bands, line.shared, strict=True):
         chi2 = chi2 - g * jnp.square(sum((pulled[k] for k in band), jnp.zeros_like(chi2)))
     return Branch(slope, mean, jnp.where(met, chi2, jnp.inf))
-
-
-def _whole_numbers(line: Line, cell: Cells) -> tuple[list[Array], Bool[Array, ""]]:
-    # The half turns that bring each angle next to a line just inside the cell.
-    upper, pair, lever = (list(x) for x in (cell.upper, cell.pair, cell.lever))
-    golden = 0.5 * (math.sqrt(5.0) - 1.0)
-    place = [jax.lax.stop_gradient(a) + SHIFT * (k * golden % 1.0) for k, a in enumerate(line.angle)]
-    start, difference = dot(upper, place), dot(pair, place)
-    turns = difference + jnp.ceil(-cell.reach - difference) + cell.number
-    along = jnp.where(cell.crossing, turns, 1.0)
-    # Half a turn decides; the two boundaries of the cell are passed on its own side.
-    numbers = [
-        jnp.round((start - angle) + along * reach + (INSIDE * side + 0.5))
-        for angle, reach, side in zip(place, lever, pair, strict=True)
-    ]
-    seen = dot([jnp.abs(side) for side in pair], line.seen)
-    met = jnp.where(cell.crossing, (turns <= cell.reach) & (seen > 1.5), seen > 0.5)
-    return numbers, met

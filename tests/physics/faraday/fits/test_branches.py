@@ -9,7 +9,7 @@ import pytest
 from scipy.optimize import linprog
 
 from physics.faraday.fits.angles import lowest
-from physics.faraday.fits.branches import ROW, _whole_numbers, branch, cells, count_cells, line_of
+from physics.faraday.fits.branches import ROW, branch, cells, count_cells, half_turns, line_of, stored_branch
 
 POINTS = np.array([2.94e-4, 0.87e-4, -1.35e-4, -2.46e-4])
 LIMIT = 2e4
@@ -35,7 +35,7 @@ def reached(points, turns, limit):
 def enumerated(points, turns, limit):
     line = line_of(*(jnp.asarray(x) for x in (points, turns, np.full(len(points), 1e-4))), jnp.ones(len(points), bool),
                    jnp.asarray(0.0), ())  # fmt: skip
-    numbers, met = jax.vmap(_whole_numbers, in_axes=(None, 0))(line, cells(points, limit, np.dtype(float)))
+    numbers, met = jax.vmap(half_turns, in_axes=(None, 0))(line, cells(points, limit, np.dtype(float)))
     numbers = np.stack(numbers, axis=1)[np.asarray(met)]
     return [tuple(int(n) for n in row - row[0]) for row in numbers]
 
@@ -85,6 +85,8 @@ def test_line_of_a_branch_is_least_squares_with_blocks():
     found = jax.vmap(branch, in_axes=(None, 0))(line, table)
     best = int(np.argmin(found.chi2))
     np.testing.assert_allclose(found.slope[best], slope, rtol=1e-12)
+    for field, kept in zip(found, stored_branch(line, jax.tree.map(lambda c: c[best], table)), strict=True):
+        np.testing.assert_allclose(kept, field[best], rtol=1e-12)
     # The whole line may be shifted by half turns.
     shift = float(found.mean[best] - found.slope[best] * line.centre) - level
     assert shift == pytest.approx(round(shift), abs=1e-12)
@@ -96,6 +98,12 @@ def test_line_of_a_branch_is_least_squares_with_blocks():
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
 def test_lowest_numbers_in_order(dtype):
+    """Against a stable sort, with ties and infinities; distances from the least are far above what the place takes."""
     cost = jnp.asarray([3.0, jnp.inf, 0.5, 3.5, 0.5, 1e4, jnp.inf], dtype)
     np.testing.assert_array_equal(lowest(cost, 5), [2, 4, 0, 3, 5])
     assert int(lowest(jnp.full(3, jnp.inf, dtype), 1)[0]) == 0
+    rng = np.random.default_rng(5)
+    many = rng.integers(0, 40, (200, 32)).astype(dtype)
+    many[rng.uniform(size=many.shape) < 0.3] = np.inf
+    found = jax.vmap(lowest, in_axes=(0, None))(jnp.asarray(many), 8)
+    np.testing.assert_array_equal(found, np.argsort(many, axis=1, kind="stable")[:, :8])
