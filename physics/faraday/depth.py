@@ -85,7 +85,7 @@ def depth_grid(lambda_squared: HostArray, max_rm: float, step: float | None = No
     if not 2.0 * half < MAX_POINTS:
         raise ValueError(
             f"max_rm, step, lambda_squared: expected a grid of at most {MAX_POINTS} points, got {2.0 * half:.3g} for "
-            f"max_rm = {max_rm:g} rad/m^2 and lambda_squared up to {np.max(lambda_squared):g} m^2 (is it in Hz?)"
+            f"max_rm = {max_rm:g} rad/m^2 and lambda_squared up to {np.max(lambda_squared):g} m^2"
         )
     count = max(1, math.ceil(half))
     return np.arange(-count - 1, count + 2) * (max_rm / count)

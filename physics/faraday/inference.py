@@ -17,9 +17,9 @@ from physics.faraday.posteriors.amplitudes import draw_amplitudes, log_constant
 from physics.faraday.posteriors.chains import bridge_evidence
 from physics.faraday.posteriors.mixture import ModeDraws, mixture
 from physics.faraday.posteriors.modes import Modes, find_modes, mode_search
-from physics.faraday.posteriors.observed import observed
+from physics.faraday.posteriors.observed import problem_of
 from physics.faraday.posteriors.posterior import Posterior
-from physics.faraday.posteriors.reduced import ReducedScreen, Theta, reduced_screen, refuse_implausible
+from physics.faraday.posteriors.reduced import ReducedScreen, Theta
 from physics.numerics import checks
 from physics.numerics.batching import chunked_map
 from physics.types import HostArray, PRNGKey, Real
@@ -95,9 +95,7 @@ def sample(
     Source: derived in docs/theory/faraday-inference.md; NUTS: Hoffman and Gelman (2014).
     """
     key = checks.typed_key(key)
-    L, data = observed(lambda_squared, q, u, sigma, mask, amplitude)
-    model = reduced_screen(screen, L, priors, data[0].dtype)
-    refuse_implausible(model, data)
+    L, data, model = problem_of(screen, lambda_squared, q, u, sigma, priors=priors, mask=mask, amplitude=amplitude)
     sampler = Sampler(
         model=model,
         target_accept=jnp.asarray(checks.fraction(target_accept, "target_accept"), data[0].dtype),

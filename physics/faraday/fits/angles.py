@@ -118,7 +118,7 @@ def fit_angles(
     if count > MAX_CELLS:
         raise ValueError(
             f"max_rm, lambda_squared: expected at most {MAX_CELLS} branches, got {count} for {len(L)} channels up to "
-            f"{L.max():g} m^2 (is it in Hz?) and {limit:g} rad/m^2: average channels, or take fit_rotation with "
+            f"{L.max():g} m^2 and {limit:g} rad/m^2: average channels, or take fit_rotation with "
             "amplitude='free', which needs no branches"
         )
     warn_beyond_carried(limit, L)

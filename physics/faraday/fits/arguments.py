@@ -1,5 +1,6 @@
 """Arguments that the fits of a rotation measure share."""
 
+import math
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -48,6 +49,9 @@ class NormalPrior:
 
 DEFAULT_PRIOR = NormalPrior()
 
+LONGEST = 1e6
+"""Squares of wavelengths above this [m^2], of a kilometre, are taken for frequencies in Hz."""
+
 
 def wavelengths(x: Any) -> HostArray:
     """Return `lambda_squared` as numbers on the host [m^2].
@@ -68,7 +72,60 @@ def wavelengths(x: Any) -> HostArray:
         raise ValueError(
             f"lambda_squared: expected one axis with at least two different values, got {L} of shape {L.shape}"
         )
+    if L.min() > LONGEST:
+        raise ValueError(
+            f"lambda_squared: expected m^2, got {L.min():g} to {L.max():g}, which look like frequencies in Hz: "
+            "faraday.lambda_squared turns these into m^2"
+        )
     return L
+
+
+def sigma_pair(sigma: Any, shape: tuple[int, ...]) -> tuple[Any, Any] | None:
+    """Return the pair (sigma_q, sigma_u) that `sigma` is, or None if it is an array for both.
+
+    Args:
+        sigma: a tuple is a pair; a list of two is one too, unless it would also do as an array for all of the data.
+        shape: of the data.
+
+    Raises:
+        ValueError: a tuple has not two elements, or a list could be meant either way.
+    """
+    if isinstance(sigma, list) and len(sigma) == 2:
+        if _fits(sigma, shape):
+            raise ValueError(
+                f"sigma: expected a tuple (sigma_q, sigma_u) or an array, got a list of two, which beside data "
+                f"of shape {shape} may be either"
+            )
+        sigma = tuple(sigma)
+    if not isinstance(sigma, tuple):
+        return None
+    checks.sequence_of_shape(sigma, 2, "sigma")
+    return sigma[0], sigma[1]
+
+
+def _fits(pair: list[Any], shape: tuple[int, ...]) -> bool:
+    try:
+        return np.broadcast_shapes((2, *np.broadcast_shapes(*(np.shape(x) for x in pair))), shape) == shape
+    except ValueError:
+        return False
+
+
+def variances(sigma: Array, used: Array, name: str) -> Array:
+    """Return the squares of standard deviations of the shape of `used`, one where a channel is not used.
+
+    Raises:
+        ValueError: one in use is not finite and positive, or its square lies outside of the range of its precision.
+    """
+    sigma = checks.positive(jnp.where(used, jnp.broadcast_to(sigma, used.shape), 1.0), name)
+    if not checks.is_traced(sigma):
+        known, range_ = np.asarray(sigma), np.finfo(sigma.dtype)
+        for extreme in (known.min(), known.max()):
+            if not math.sqrt(range_.tiny) < extreme < math.sqrt(range_.max):
+                raise ValueError(
+                    f"{name}: {extreme:g} squared is out of the range of {sigma.dtype}: take another unit for the "
+                    "data, or float64"
+                )
+    return jnp.square(sigma)
 
 
 def host_array(x: Any, name: str) -> HostArray:

@@ -15,7 +15,9 @@ from physics.faraday.fits.arguments import (
     nonnegative_number,
     positive_number,
     prior_of,
+    sigma_pair,
     used_channels,
+    variances,
     warn_beyond_carried,
     wavelengths,
 )
@@ -102,7 +104,7 @@ def fit_rotation(
         prior=prior_of(rm_prior, q.dtype),
         odds_limit=jnp.asarray(nonnegative_number(odds_limit, "", "odds_limit"), q.dtype),
         free=isinstance(amplitude, str) and amplitude == "free",
-        equal_errors=not isinstance(sigma, tuple),
+        equal_errors=not isinstance(sigma, tuple | list),
         maxima=min(checks.positive_integer(maxima, "maxima"), len(grid) - 2),
     )
     rows = 1 if setup.offsets is None else len(setup.offsets.membership)
@@ -114,9 +116,9 @@ def fit_rotation(
 
 def stokes_weights(L: HostArray, q: Any, u: Any, sigma: Any, mask: Any, amplitude: Any) -> tuple[Array, ...]:
     """Return q, u, the weights of both and the amplitude, each (..., channel), zero where a channel is not used."""
-    pair = sigma if isinstance(sigma, tuple) else (sigma, sigma)
-    names = ("sigma_q", "sigma_u") if isinstance(sigma, tuple) else ("sigma", "sigma")
-    checks.sequence_of_shape(pair, 2, "sigma")
+    apart = sigma_pair(sigma, np.shape(q))
+    pair = (sigma, sigma) if apart is None else apart
+    names = ("sigma", "sigma") if apart is None else ("sigma_q", "sigma_u")
     # Only that the units agree matters: they cancel.
     plain = in_one_unit({"q": q, "u": u, **dict(zip(names, pair, strict=True))})
     q, u, sigmas = plain["q"], plain["u"], [plain[name] for name in names]
@@ -132,13 +134,8 @@ def stokes_weights(L: HostArray, q: Any, u: Any, sigma: Any, mask: Any, amplitud
         checks.finite(jnp.where(used, jnp.broadcast_to(x.astype(dtype), common), 0.0), n)
         for x, n in ((q, "q"), (u, "u"), (shape, "amplitude"))
     )
-    weights = [_weight(s.astype(dtype), used, n) for s, n in zip(sigmas, names, strict=True)]
-    return q, u, *weights, shape
-
-
-def _weight(sigma: Array, used: Array, name: str) -> Array:
-    sigma = checks.positive(jnp.where(used, jnp.broadcast_to(sigma, used.shape), 1.0), name)
-    return jnp.where(used, 1.0 / jnp.square(sigma), 0.0)
+    squares = [variances(s.astype(dtype), used, n) for s, n in zip(sigmas, names, strict=True)]
+    return q, u, *(jnp.where(used, 1.0 / square, 0.0) for square in squares), shape
 
 
 def _amplitude_shape(amplitude: Any) -> Array:

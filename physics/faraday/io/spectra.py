@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from physics import units
 from physics.constants import DEGREE
 from physics.errors import DataFormatError
 from physics.faraday.spectra.polarization_spectrum import PolarizationSpectrum, checked_spectrum
 from physics.files import replacing
 from physics.numerics import checks
-from physics.types import HostArray
+from physics.types import HostArray, Real
 
 SEVEN = ("freq_Hz", "i", "q", "u", "di", "dq", "du")
 FIVE = ("freq_Hz", "q", "u", "dq", "du")
@@ -87,7 +88,7 @@ def write_polspectra(
     spectra: Iterable[PolarizationSpectrum],
     path: str | os.PathLike[str],
     *,
-    beam: Sequence[float] | None = None,
+    beam: Real = None,
     telescope: str = "Unknown",
     overwrite: bool = False,
 ) -> None:
@@ -96,57 +97,66 @@ def write_polspectra(
     Args:
         spectra: each with its position.
         path: of the file.
-        beam: full widths and position angle of all [rad]; NaN by default.
+        beam: full widths and position angle of all, numbers or quantities [rad]; NaN by default.
         telescope: its name.
         overwrite: whether to replace a file that exists.
 
     Raises:
         FileExistsError: `path` exists and `overwrite` is false.
         FileNotFoundError: the folder of `path` does not exist.
-        ValueError: there is no spectrum, one has no position or no errors of I, their units differ, or `beam` has not
-            three values.
+        UnitsError: a quantity of `beam` is not an angle.
+        ValueError: there is no spectrum, one has no position or no errors of I, their units differ, a name is not
+            ASCII, which is what FITS tables hold, or `beam` has not three values.
     """
-    from astropy.coordinates import SkyCoord
     from astropy.io import fits
 
     rows = list(spectra)
     if not rows:
         raise ValueError("spectra: expected at least one, got none")
-    places = [s.position for s in rows]
-    if any(place is None for place in places):
-        raise ValueError(f"spectra: expected a position for each, got none for number {places.index(None)}")
+    if any(s.position is None for s in rows):
+        number = [s.position for s in rows].index(None)
+        raise ValueError(f"spectra: expected a position for each, got none for number {number}")
     # Fractions, whose I is written as one, have no unit beside what has one.
     found = {s.unit for s in rows if s.intensity is not None or s.unit} or {""}
     if len(found) > 1:
         raise ValueError(f"spectra: expected one unit for all, got {sorted(found)}")
-    flux = found.pop()
-    sky = SkyCoord(np.array(places), unit="rad", frame="icrs")
-    widths = (
-        np.full(3, np.nan) if beam is None else np.asarray(checks.sequence_of_shape(beam, 3, "beam"), float) / DEGREE
-    )
-    names = {"freq": "freq_Hz", "stokesI": "I", "stokesI_error": "dI", "stokesQ": "Q", "stokesQ_error": "dQ"}
-    names |= {"stokesU": "U", "stokesU_error": "dU"}
-    tables = [_seven(s) for s in rows]
+    widths = np.full(3, np.nan) if beam is None else _beam(beam)
+    names = [_ascii(s.name, f"spectra[{number}].name") for number, s in enumerate(rows)]
+    labels = {"cat_id": names, "telescope": [_ascii(telescope, "telescope")] * len(rows)}
     columns = [
-        fits.Column("source_number", "K", array=np.arange(len(rows))),
-        *(
-            fits.Column(name, "D", unit="deg", array=x.deg)
-            for name, x in (("ra", sky.ra), ("dec", sky.dec), ("l", sky.galactic.l), ("b", sky.galactic.b))
-        ),
-        *(
-            fits.Column(name, "QD()", unit="Hz" if name == "freq" else flux, array=_ragged(tables, key))
-            for name, key in names.items()
-        ),
+        *_positions(rows),
+        *_channel_columns(rows, found.pop()),
         *(
             fits.Column(name, "QD()", unit="deg", array=_ragged([{"x": np.array([x])}] * len(rows), "x"))
-            for name, x in zip(("beam_maj", "beam_min", "beam_pa"), widths, strict=True)
+            for name, x in zip(("beam_maj", "beam_min", "beam_pa"), widths / DEGREE, strict=True)
         ),
         fits.Column("Nchan", "K", array=[len(s.frequency) for s in rows]),
-        fits.Column("cat_id", f"{max(1, *(len(s.name) for s in rows))}A", array=[s.name for s in rows]),
-        fits.Column("telescope", f"{max(1, len(telescope))}A", array=[telescope] * len(rows)),
+        *(fits.Column(name, f"{max(1, *map(len, texts))}A", array=texts) for name, texts in labels.items()),
     ]
     with replacing(path, overwrite=overwrite) as temporary:
         fits.BinTableHDU.from_columns(columns).writeto(temporary, overwrite=True)
+
+
+def _positions(rows: Sequence[PolarizationSpectrum]) -> list[Any]:
+    from astropy.coordinates import SkyCoord
+    from astropy.io import fits
+
+    sky = SkyCoord(np.array([s.position for s in rows]), unit="rad", frame="icrs")
+    angles = {"ra": sky.ra, "dec": sky.dec, "l": sky.galactic.l, "b": sky.galactic.b}
+    number = fits.Column("source_number", "K", array=np.arange(len(rows)))
+    return [number, *(fits.Column(name, "D", unit="deg", array=x.deg) for name, x in angles.items())]
+
+
+def _channel_columns(rows: Sequence[PolarizationSpectrum], flux: str) -> list[Any]:
+    from astropy.io import fits
+
+    names = {"freq": "freq_Hz", "stokesI": "I", "stokesI_error": "dI", "stokesQ": "Q", "stokesQ_error": "dQ"}
+    names |= {"stokesU": "U", "stokesU_error": "dU"}
+    tables = [_seven(s) for s in rows]
+    return [
+        fits.Column(name, "QD()", unit="Hz" if name == "freq" else flux, array=_ragged(tables, key))
+        for name, key in names.items()
+    ]
 
 
 def read_polspectra(path: str | os.PathLike[str]) -> list[PolarizationSpectrum]:
@@ -183,6 +193,17 @@ def read_polspectra(path: str | os.PathLike[str]) -> list[PolarizationSpectrum]:
         )
         for number, row in enumerate(rows)
     ]
+
+
+def _ascii(text: str, name: str) -> str:
+    if not text.isascii():
+        raise ValueError(f"{name}: expected ASCII, which is what FITS tables hold, got {text!r}")
+    return text
+
+
+def _beam(beam: Any) -> HostArray:
+    three = checks.sequence_of_shape(list(beam), 3, "beam")
+    return np.array([units.number(x, "rad", f"beam[{number}]") for number, x in enumerate(three)])
 
 
 def _columns(spectrum: PolarizationSpectrum) -> dict[str, HostArray]:

@@ -16,9 +16,9 @@ from physics.faraday.depth import depth_step
 from physics.faraday.fits.likelihood import PixelData
 from physics.faraday.posteriors.amplitudes import log_constant
 from physics.faraday.posteriors.nested import nested_evidence
-from physics.faraday.posteriors.observed import observed
+from physics.faraday.posteriors.observed import problem_of
 from physics.faraday.posteriors.priors import Prior, short
-from physics.faraday.posteriors.reduced import ReducedScreen, reduced_screen, refuse_implausible
+from physics.faraday.posteriors.reduced import ReducedScreen
 from physics.numerics import checks
 from physics.numerics.quadrature import gauss_legendre
 from physics.types import HostArray, PRNGKey, Real
@@ -100,9 +100,7 @@ def evidence(
 
     Source: derived in docs/theory/faraday-inference.md; nested sampling: Skilling (2006).
     """
-    L, data = observed(lambda_squared, q, u, sigma, mask, amplitude)
-    model = reduced_screen(screen, L, priors, data[0].dtype)
-    refuse_implausible(model, data)
+    L, data, model = problem_of(screen, lambda_squared, q, u, sigma, priors=priors, mask=mask, amplitude=amplitude)
     # Cells hold both signs of the depth of a slab, so that the prior of its foreground ends where it should.
     model = dataclasses.replace(model, mirrors=())
     checks.one_of(method, ("quadrature", "nested"), "method")

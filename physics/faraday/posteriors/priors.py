@@ -1,6 +1,7 @@
 """Prior densities of the parameters of a screen, and the ones that are taken where none is given."""
 
 import abc
+import dataclasses
 import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -20,6 +21,17 @@ FRACTION_SCALE = 0.2
 LOG_TWO_PI = math.log(2.0 * math.pi)
 
 
+def _bound(name: str, *, positive: bool = False) -> Any:
+    """Return a field for a number of a prior; a quantity waits for the parameter, whose unit it is then taken in."""
+
+    def convert(x: Any) -> Any:
+        if isinstance(x, jax.Array) or units.is_quantity(x):
+            return x
+        return positive_number(x, "", name) if positive else units.number(x, "", name)
+
+    return eqx.field(converter=convert)
+
+
 class Prior(eqx.Module):
     """A proper density of one real parameter."""
 
@@ -27,6 +39,12 @@ class Prior(eqx.Module):
     def support(self) -> tuple[Any, Any]:
         """Least and largest possible value."""
         return -math.inf, math.inf
+
+    def in_unit(self, unit: str, name: str) -> "Prior":
+        """Return this prior with its quantities as numbers in `unit`; errors call the parameter `name`."""
+        fields = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
+        plain = {n: units.number(x, unit, f"{name}.{n}") for n, x in fields.items() if units.is_quantity(x)}
+        return dataclasses.replace(self, **plain)
 
     @abc.abstractmethod
     def log_density(self, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -56,14 +74,13 @@ class HalfNormalPrior(Prior):
     """The positive half of a normal density about zero, for what cannot be negative.
 
     Args:
-        sd: of the whole normal density, in the unit of the parameter.
+        sd: of the whole normal density, in the unit of the parameter or a quantity.
 
     Raises:
-        UnitsError: a quantity has a dimension.
         ValueError: `sd` is not one finite number above zero.
     """
 
-    sd: Any = eqx.field(converter=lambda x: x if isinstance(x, jax.Array) else positive_number(x, "", "sd"))
+    sd: Any = _bound("sd", positive=True)
 
     @property
     def support(self) -> tuple[Any, Any]:
@@ -83,16 +100,15 @@ class UniformPrior(Prior):
     """A constant density between two limits.
 
     Args:
-        lower: in the unit of the parameter.
+        lower: in the unit of the parameter or a quantity.
         upper: above `lower`.
 
     Raises:
-        UnitsError: a quantity has a dimension.
         ValueError: a limit is not one finite number, or they are not in ascending order.
     """
 
-    lower: Any = eqx.field(converter=lambda x: x if isinstance(x, jax.Array) else units.number(x, "", "lower"))
-    upper: Any = eqx.field(converter=lambda x: x if isinstance(x, jax.Array) else units.number(x, "", "upper"))
+    lower: Any = _bound("lower")
+    upper: Any = _bound("upper")
 
     def __check_init__(self) -> None:
         numbers = isinstance(self.lower, float) and isinstance(self.upper, float)
@@ -146,6 +162,7 @@ def priors_of(parameters: tuple[Parameter, ...], given: Any, width: float) -> Pr
 
     Raises:
         TypeError: `given` is no mapping, or one of it is no prior.
+        UnitsError: a quantity of a prior has another dimension than its parameter.
         ValueError: a name is no parameter, the angle of an amplitude was given a prior, a fraction another than
             `RayleighPrior`, or a parameter of bounded values one that allows others.
     """
@@ -194,6 +211,7 @@ def _checked(parameter: Parameter, prior: Any) -> Prior:
         prior = Normal(prior.mean, prior.sd)
     if not isinstance(prior, Prior):
         raise TypeError(f"{name}: expected a NormalPrior, HalfNormalPrior or UniformPrior, got {prior!r}")
+    prior = prior.in_unit(parameter.unit, name)
     low, high = prior.support
     if low < parameter.lower or high > parameter.upper:
         raise ValueError(

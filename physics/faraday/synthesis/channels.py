@@ -10,7 +10,7 @@ from jaxtyping import Array
 
 from physics import units
 from physics.faraday.conventions import in_one_unit
-from physics.faraday.fits.arguments import used_channels, wavelengths
+from physics.faraday.fits.arguments import sigma_pair, used_channels, variances, wavelengths
 from physics.faraday.synthesis.weighting import WEIGHTS, channel_weights, normalised, robustness, spectrum_noise
 from physics.numerics import checks
 from physics.types import HostArray
@@ -57,7 +57,7 @@ def prepared(
     )
     used, shape = _spread(used, batch), _spread(shape, batch)
     shape = checks.positive(jnp.where(used, shape, 1.0), "amplitude")
-    squares = [jnp.square(checks.positive(jnp.where(used, _spread(e, batch), 1.0), name)) for name, e in errors.items()]
+    squares = [variances(_spread(e, batch), used, name) for name, e in errors.items()]
     p = p if mask is None else _cleared(p, used)
     _finite(p)
     if amplitude is not None:
@@ -104,14 +104,12 @@ def _data(polarization: Any, sigma: Any, count: int) -> tuple[Array, dict[str, A
     p = jnp.asarray(plain)
     if sigma is None:
         return p, {}
-    pair = sigma if isinstance(sigma, tuple) else (sigma,)
-    if isinstance(sigma, tuple):
-        checks.sequence_of_shape(sigma, 2, "sigma")
-    names = ("sigma_q", "sigma_u") if isinstance(sigma, tuple) else ("sigma",)
+    pair = sigma_pair(sigma, p.shape)
+    named = {"sigma": sigma} if pair is None else {"sigma_q": pair[0], "sigma_u": pair[1]}
     # Of the polarization only the unit matters here, of which one value speaks for all.
     probe = polarization.ravel()[:1].real if units.is_quantity(polarization) else np.zeros(1)
-    errors = in_one_unit({"polarization": probe, **dict(zip(names, pair, strict=True))})
-    return p, {name: errors[name].astype(p.real.dtype) for name in names}
+    errors = in_one_unit({"polarization": probe, **named})
+    return p, {name: errors[name].astype(p.real.dtype) for name in named}
 
 
 def _weights_shape(p: Array, L: HostArray, named: dict[str, Array]) -> tuple[int, ...]:

@@ -43,6 +43,36 @@ def scipy_fit(q, u_, sigma_q, sigma_u, amplitude, start):
     return best.x[0] * 1e3, best.x[1], best.x[2], 2 * best.cost
 
 
+def test_pair_of_errors_as_a_tuple_or_a_list():
+    q, u_ = observed(np.array([350.0, -700.0]), 0.3, 0.05, np.random.default_rng(9))
+    first, second = np.full(L.shape, 0.05), np.full(L.shape, 0.07)
+    known = faraday.fit_rotation(L, q[0], u_[0], (first, second), max_rm=3000.0)
+    for pair in ([0.05, 0.07], [0.05, second]):
+        np.testing.assert_array_equal(
+            faraday.fit_rotation(L, q[0], u_[0], pair, max_rm=3000.0).rm_error, known.rm_error
+        )
+    # Beside two spectra a list of two arrays may also be meant as an array for each.
+    with pytest.raises(ValueError, match=r"sigma: expected a tuple .* may be either"):
+        faraday.fit_rotation(L, q, u_, [first, second], max_rm=3000.0)
+    with pytest.raises(ValueError, match="sigma: expected 2 elements"):
+        faraday.fit_rotation(L, q, u_, (first,) * 3, max_rm=3000.0)
+    depth = np.linspace(-100.0, 100.0, 5)
+    p = q[0] + 1j * u_[0]
+    listed, tupled = (faraday.rm_synthesis(L, p, depth, sigma=pair) for pair in ([0.05, 0.07], (0.05, 0.07)))
+    np.testing.assert_array_equal(listed.noise, tupled.noise)
+
+
+def test_fluxes_whose_squares_leave_single_precision():
+    q, u_ = observed(350.0, 0.3, 0.05, np.random.default_rng(9))
+    tiny = [(1e-25 * x).astype(np.float32) for x in (q, u_)]
+    with pytest.raises(ValueError, match="sigma: 5e-27 squared is out of the range of float32"):
+        faraday.fit_rotation(L, *tiny, np.float32(5e-27), max_rm=3000.0)
+    with pytest.raises(ValueError, match="sigma: 5e-27 squared"):
+        faraday.rm_synthesis(L, tiny[0] + 1j * tiny[1], np.linspace(-9.0, 9.0, 3), sigma=np.float32(5e-27))
+    double = faraday.fit_rotation(L, 1e-25 * q, 1e-25 * u_, 5e-27, max_rm=3000.0)
+    np.testing.assert_allclose(double.rm, faraday.fit_rotation(L, q, u_, 0.05, max_rm=3000.0).rm, rtol=1e-9)
+
+
 @pytest.mark.parametrize("shaped", [False, True])
 def test_unequal_errors_and_shapes_agree_with_scipy(shaped):
     rng = np.random.default_rng(2)
@@ -290,7 +320,7 @@ Q, U = observed(350.0, 0.3, 0.05, np.random.default_rng(9))
         ({"evpa_error": ("a", "b")}, ValueError, r"evpa_error\.band"),
         ({"rm_prior": (None, 1.0)}, ValueError, r"rm_prior\.mean"),
         ({"band": [1, 2]}, ValueError, "band: expected one label"),
-        ({"lambda_squared": np.array(FOUR_BANDS)}, ValueError, r"lambda_squared.*m\^2.*in Hz"),
+        ({"lambda_squared": np.array(FOUR_BANDS)}, ValueError, "lambda_squared.*frequencies in Hz"),
         ({"lambda_squared": ["short"] * 16}, ValueError, "lambda_squared: expected real numbers"),
         ({"lambda_squared": L + 0j}, ValueError, "lambda_squared: expected real numbers"),
         ({"mask": [[True], [True, False]]}, ValueError, "mask: expected an array"),

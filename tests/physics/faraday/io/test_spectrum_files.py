@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
+from astropy import units as u
 from astropy.io import fits
 from astropy.table import Table
 from astropy.wcs import WCS
@@ -164,7 +165,7 @@ def test_polspectra_of_different_lengths(tmp_path):
     short = dataclasses.replace(
         faraday.read_spectrum(text(tmp_path / "short.dat", ROWS[:5, [0, 2, 3, 5, 6]])), position=(6.0, 0.2), name="two"
     )
-    faraday.write_polspectra([first, short], tmp_path / "p.fits", beam=(0.01, 0.005, 0.3), telescope="VLBA")
+    faraday.write_polspectra([first, short], tmp_path / "p.fits", beam=[0.01, 0.005, 0.3] * u.rad, telescope="VLBA")
     with fits.open(tmp_path / "p.fits") as hdus:
         table = hdus[1].data
         assert list(table["Nchan"]) == [12, 5]
@@ -362,6 +363,9 @@ def test_spectra_that_cannot_be_written(tmp_path):
     for bad, options, message in (
         ([source, dataclasses.replace(source, unit="mJy")], {}, "one unit for all"),
         ([source], {"beam": (1e-3, 1e-3)}, "beam: expected 3 elements"),
+        ([source, dataclasses.replace(source, name="Centaurus \u03b1")], {}, r"spectra\[1\]\.name: expected ASCII"),
+        ([source], {"telescope": "Wettzell \u00fc"}, "telescope: expected ASCII"),
+        ([source], {"beam": (1e-3 * u.rad, 1e-3 * u.m, 0.0 * u.rad)}, r"beam\[1\]: expected a quantity"),
         ([dataclasses.replace(source, sigma_i=None)], {}, "expected sigma_i"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from astropy import units
 from scipy import integrate, stats
 
 from physics import faraday
@@ -15,6 +16,7 @@ from physics.faraday.posteriors.mixture import ModeDraws, mixture
 from physics.faraday.posteriors.modes import find_modes, mode_search
 from physics.faraday.posteriors.priors import Normal, priors_of
 from physics.faraday.posteriors.reduced import reduced_screen
+from physics.faraday.screens.parameters import parameters
 
 L = np.asarray(faraday.lambda_squared(np.linspace(0.8e9, 12e9, 12)))
 THIN = faraday.ThinScreen
@@ -212,8 +214,16 @@ def test_mixture_takes_draws_by_evidence():
     np.testing.assert_allclose(mixed.log_mass[0, :2], np.log([3.0, 1.0]))
 
 
-def test_quantities_are_refused_where_they_cannot_be():
-    from astropy import units
-
+def test_quantities_in_priors_are_taken_in_the_unit_of_their_parameter():
+    described = parameters(faraday.ExternalDispersion(0.1, 0.3, 20.0, 8.0))
+    per_area = units.rad / units.cm**2
+    given = {"rm": faraday.UniformPrior(-1e-3 * per_area, 20.0), "sigma_rm": faraday.HalfNormalPrior(2e-3 * per_area)}
+    found = priors_of(described, given, 1.0).others
+    np.testing.assert_allclose(found["rm"].support, (-10.0, 20.0))
+    np.testing.assert_allclose(found["sigma_rm"].sd, 20.0)
+    with pytest.raises(UnitsError, match=r"priors\['rm'\]\.upper"):
+        priors_of(described, {"rm": faraday.UniformPrior(0.0, 2.0 * units.m)}, 1.0)
+    with pytest.raises(ValueError, match="upper: expected more than lower"):
+        priors_of(described, {"rm": faraday.UniformPrior(20.0, 1e-3 * per_area)}, 1.0)
     with pytest.raises(UnitsError, match="sd"):
         faraday.NormalPrior(0.0, 5.0 * units.m)

@@ -206,6 +206,10 @@ def test_quantities(plain):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        (
+            {"lambda_squared": np.linspace(1e9, 2e9, len(L))},
+            "lambda_squared: expected m.2, got 1e.09 .* frequencies in Hz",
+        ),
         ({"polarization": P.real}, "polarization: expected complex numbers"),
         ({"polarization": P[:, :5]}, "polarization: expected 24 channels"),
         ({"polarization": np.where(np.arange(24) == 3, np.nan, P)}, "polarization: expected finite"),
