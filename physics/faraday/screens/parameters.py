@@ -28,10 +28,19 @@ class Parameter:
     """Whether it is the modulus or the angle of an amplitude in which p(L) is linear."""
 
 
-def parameter(name: str, unit: str, *, lower: float = -math.inf, upper: float = math.inf, linear: bool = False) -> Any:
+def parameter(
+    name: str,
+    unit: str,
+    *,
+    lower: float = -math.inf,
+    upper: float = math.inf,
+    linear: bool = False,
+    **options: Any,
+) -> Any:
     """Return a field of a module that holds a parameter; converts units and refuses values below a bound of zero."""
     convert = _converter(name, unit, refuses_negative=lower == 0.0 and not linear)
-    return eqx.field(converter=convert, metadata={"parameter": Parameter(name, unit, lower, upper, linear)})
+    metadata = {"parameter": Parameter(name, unit, lower, upper, linear)}
+    return eqx.field(converter=convert, metadata=metadata, **options)
 
 
 def known(name: str, unit: str, **options: Any) -> Any:

@@ -2,17 +2,33 @@
 
 from physics.faraday.images.wcs import frame
 from physics.faraday.simulate.calibration import FOUR_BANDS, draw_offsets
+from physics.faraday.simulate.helical import helical_jet
+from physics.faraday.simulate.jet import HelicalJet, Knots
 from physics.faraday.simulate.observation import observe
-from physics.faraday.simulate.sky import ModelSky, RotationTruth, SimulatedObservation, observed_rotation
+from physics.faraday.simulate.sheath import Sheath
+from physics.faraday.simulate.sky import (
+    ModelSky,
+    NativeRotation,
+    RotationTruth,
+    SimulatedObservation,
+    Sky,
+    observed_rotation,
+)
 from physics.faraday.simulate.small import small_source
 
 __all__ = [
     "FOUR_BANDS",
+    "HelicalJet",
+    "Knots",
     "ModelSky",
+    "NativeRotation",
     "RotationTruth",
+    "Sheath",
     "SimulatedObservation",
+    "Sky",
     "draw_offsets",
     "frame",
+    "helical_jet",
     "observe",
     "observed_rotation",
     "small_source",

@@ -1,5 +1,7 @@
 """Model skies, and the rotation that a beam shows of them."""
 
+import abc
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -11,8 +13,18 @@ from physics.faraday.images.cube import SkyFrame, StokesCube
 from physics.faraday.screens.elementary import Screen
 
 
-class ModelSky(eqx.Module):
+class Sky(eqx.Module):
     """What the sky looks like before an instrument sees it."""
+
+    frame: eqx.AbstractVar[SkyFrame]
+
+    @abc.abstractmethod
+    def images(self, frequency: Float[Array, " channel"]) -> Float[Array, "channel 3 y x"]:
+        """Return I, Q and U at each frequency [Jy/pixel]."""
+
+
+class ModelSky(Sky):
+    """A sky of one spectral index, whose polarization is that of a screen."""
 
     intensity: Float[Array, "y x"]
     """Stokes I at the reference frequency [Jy/pixel]."""
@@ -23,6 +35,25 @@ class ModelSky(eqx.Module):
     """alpha of I ~ nu^alpha."""
     reference_frequency: float = eqx.field(static=True, default=15e9)
     """[Hz]."""
+
+    def images(self, frequency: Float[Array, " channel"]) -> Float[Array, "channel 3 y x"]:
+        """Return I, Q and U at each frequency [Jy/pixel]."""
+        spectrum = (frequency / self.reference_frequency) ** self.spectral_index
+        intensity = self.intensity[None] * spectrum[:, None, None].astype(self.intensity.dtype)
+        p = jnp.moveaxis(self.screen(conventions.lambda_squared(frequency)), -1, 0)
+        return jnp.stack([intensity, intensity * p.real, intensity * p.imag], axis=1)
+
+
+class NativeRotation(eqx.Module):
+    """What rotates and emits in each pixel of a model sky; NaN where nothing does."""
+
+    rm: Float[Array, "y x"]
+    """[rad/m^2]."""
+    evpa0: Float[Array, "y x"]
+    """[rad]."""
+    fraction: Float[Array, "y x"]
+    sigma_rm: Float[Array, "y x"]
+    """[rad/m^2]."""
 
 
 class RotationTruth(eqx.Module):

@@ -64,4 +64,4 @@ def _core_and_jet(size: int) -> ModelSky:
         evpa0=25.0 * DEGREE + 20.0 * DEGREE * along,
         rm=700.0 - 350.0 * along + 400.0 * across,
     )
-    return ModelSky(intensity, screen, place, spectral_index=-0.3)
+    return ModelSky(intensity=intensity, screen=screen, frame=place, spectral_index=-0.3)
