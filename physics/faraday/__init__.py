@@ -31,6 +31,9 @@ from physics.faraday.images.rest_frame import RestFrameMap, rest_frame_rm
 from physics.faraday.images.rotation_map import RotationMap
 from physics.faraday.images.sky_frame import SkyFrame
 from physics.faraday.images.spectral_index import SpectralIndexMap, spectral_index
+from physics.faraday.gradients.path import JetPath
+from physics.faraday.gradients.plane import PlaneFit, fit_plane
+from physics.faraday.gradients.significance import GradientSlices, GradientTest, gradient_slices, gradient_test
 from physics.faraday.inference import sample
 from physics.faraday.io.cube import write_cube
 from physics.faraday.io.depth import write_faraday_cube, write_peak_maps
@@ -79,14 +82,18 @@ __all__ = [
     "FaradayPeaks",
     "FaradaySpectrum",
     "Foreground",
+    "GradientSlices",
+    "GradientTest",
     "HalfNormalPrior",
     "IntensityModel",
     "InternalDispersion",
     "NoiseModel",
+    "JetPath",
     "NormalPrior",
     "ObservationRecord",
     "Parameter",
     "PixelFlag",
+    "PlaneFit",
     "PolarizationSpectrum",
     "Posterior",
     "PosteriorSummary",
@@ -132,8 +139,11 @@ __all__ = [
     "fit_intensity",
     "fit_map",
     "fit_offsets",
+    "fit_plane",
     "fit_rotation",
     "from_degrees",
+    "gradient_slices",
+    "gradient_test",
     "lambda_squared",
     "lambda_squared_width",
     "model_visibilities",

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from physics import units
 from physics.numerics import checks
@@ -52,18 +52,25 @@ def cramer_rao(lambda_squared: Real, signal_to_noise: Real) -> RotationBound:
     return RotationBound(jnp.sqrt(variance), jnp.sqrt(angle + mean**2 * variance))
 
 
-def noise_part(
+class AngleEstimator(NamedTuple):
+    """What one radian of the angle of each channel contributes to a fit of a thin screen; zero where undetermined."""
+
+    rm: Float[Array, "*pixel channel"]
+    """[m^-2]."""
+    evpa0: Float[Array, "*pixel channel"]
+    determined: Bool[Array, "*pixel"]
+
+
+def angle_estimator(
     lambda_squared: Float[Array, " channel"],
     signal_to_noise: Float[Array, "*pixel channel"],
     membership: Float[Array, "band channel"],
-    band_error: float,
-    channel_error: float,
-) -> RotationBound:
-    r"""Return what noise alone contributes to the errors of a fit that weighs its channels for calibration offsets.
+    band_error: float | Float[Array, ""],
+    channel_error: float | Float[Array, ""],
+) -> AngleEstimator:
+    r"""Return the rows of $N^{-1} X^T M$, $N = X^T M X$, of a fit that weighs its channels for calibration offsets.
 
-    The fit is linear in the angles, $\beta = N^{-1} X^T M \chi$ with $M = C^{-1}$, $N = X^T M X$ and the rows
-    $(L_i, 1)$ of X. Noise of variance $S = \mathrm{diag}(1/4s^2)$ makes the covariance
-    $N^{-1} X^T M S M X N^{-1}$. Without offsets this is the Cramer-Rao bound.
+    $M = C^{-1}$ with the covariance C of noise and offsets, and X has the rows $(L_i, 1)$.
 
     Args:
         lambda_squared: L [m^2].
@@ -86,12 +93,40 @@ def noise_part(
     common = sums * (band_error**2 / (1.0 + band_error**2 * stiffness))[..., None]
     weighted = weighted - precision[..., None] * jnp.einsum("bc,...bk->...ck", membership, common)
     normal = jnp.einsum("...ck,...cl->...kl", design, weighted)
-    variance = jnp.where(s > 0, 0.25 / jnp.where(s > 0, s, 1.0) ** 2, 0.0)
-    middle = jnp.einsum("...ck,...c,...cl->...kl", weighted, variance, weighted)
     determinant = normal[..., 0, 0] * normal[..., 1, 1] - normal[..., 0, 1] ** 2
-    safe = jnp.where(determinant > 0, determinant, 1.0)
+    determined = determinant > 0
+    safe = jnp.where(determined, determinant, 1.0)
     # The rows of the inverse that give the slope and the ordinate at zero wavelength.
     slope = jnp.stack([normal[..., 1, 1], -normal[..., 0, 1]], axis=-1) / safe[..., None]
     level = jnp.stack([-normal[..., 0, 1], normal[..., 0, 0]], axis=-1) / safe[..., None] - mean[..., None] * slope
-    rm, evpa0 = (jnp.sqrt(jnp.einsum("...k,...kl,...l->...", row, middle, row)) for row in (slope, level))
-    return RotationBound(jnp.where(determinant > 0, rm, jnp.inf), jnp.where(determinant > 0, evpa0, jnp.inf))
+    rows = (jnp.einsum("...k,...ck->...c", row, weighted) for row in (slope, level))
+    rm, evpa0 = (jnp.where(determined[..., None], row, 0.0) for row in rows)
+    return AngleEstimator(rm, evpa0, determined)
+
+
+def noise_part(
+    lambda_squared: Float[Array, " channel"],
+    signal_to_noise: Float[Array, "*pixel channel"],
+    membership: Float[Array, "band channel"],
+    band_error: float | Float[Array, ""],
+    channel_error: float | Float[Array, ""],
+) -> RotationBound:
+    r"""Return what noise alone contributes to the errors of a fit that weighs its channels for calibration offsets.
+
+    Noise of variance $S = \mathrm{diag}(1/4s^2)$ makes the variances of the rows of `angle_estimator`, $r^T S r$.
+    Without offsets this is the Cramer-Rao bound.
+
+    Args:
+        lambda_squared: L [m^2].
+        signal_to_noise: s, zero where a channel is not used.
+        membership: 1 where a channel belongs to a band.
+        band_error: of the zero point of a band [rad].
+        channel_error: of the zero point of a channel [rad].
+
+    Source: derived in docs/theory/faraday.md.
+    """
+    s = signal_to_noise
+    rows = angle_estimator(lambda_squared, s, membership, band_error, channel_error)
+    variance = jnp.where(s > 0, 0.25 / jnp.where(s > 0, s, 1.0) ** 2, 0.0)
+    rm, evpa0 = (jnp.sqrt(jnp.sum(row**2 * variance, axis=-1)) for row in (rows.rm, rows.evpa0))
+    return RotationBound(jnp.where(rows.determined, rm, jnp.inf), jnp.where(rows.determined, evpa0, jnp.inf))

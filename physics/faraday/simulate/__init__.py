@@ -15,10 +15,14 @@ from physics.faraday.simulate.sky import (
     observed_rotation,
 )
 from physics.faraday.simulate.small import small_source
+from physics.faraday.simulate.twin import BAND_BEAMS, COMMON_BEAM, JetObservation, nrao150_jet, observe_jet
 
 __all__ = [
+    "BAND_BEAMS",
+    "COMMON_BEAM",
     "FOUR_BANDS",
     "HelicalJet",
+    "JetObservation",
     "Knots",
     "ModelSky",
     "NativeRotation",
@@ -29,7 +33,9 @@ __all__ = [
     "draw_offsets",
     "frame",
     "helical_jet",
+    "nrao150_jet",
     "observe",
+    "observe_jet",
     "observed_rotation",
     "small_source",
 ]
