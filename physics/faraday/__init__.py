@@ -151,6 +151,7 @@ __all__ = [
     "parameters",
     "plot_aliases",
     "plot_faraday_spectrum",
+    "plot_gradient",
     "plot_polarization",
     "plot_posterior",
     "plot_rotation",

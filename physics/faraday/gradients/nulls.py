@@ -50,7 +50,10 @@ def null_polarization(
     L = jnp.broadcast_to(fit.lambda_squared, P.shape)
     free = turned(P, points.evpa0[..., None] + points.rm[..., None] * L).real
     channels = jnp.sum(fit.membership, axis=1)
-    amplitude = jnp.maximum(jnp.einsum("bc,...c->...b", fit.membership, free) / jnp.broadcast_to(channels, (*P.shape[:-1], len(channels))), 0.0)
+    amplitude = jnp.maximum(
+        jnp.einsum("bc,...c->...b", fit.membership, free) / jnp.broadcast_to(channels, (*P.shape[:-1], len(channels))),
+        0.0,
+    )
     amplitude = jnp.einsum("bc,...b->...c", fit.membership, amplitude)
     rm = uniform_rm(fit, points)
     angle = 0.5 * jnp.angle(jnp.sum(amplitude.astype(P.dtype) * turned(P, rm * L), axis=-1))

@@ -75,16 +75,15 @@ def sampled(cube: StokesCube, geometry: SliceGeometry, beam: Beam) -> SliceSpect
     """Return the spectra of Stokes parameters, not of angles, at the points of slices, linear between pixels."""
     places, shape = geometry.places, cube.I.shape[1:]
     half = 0.5 * abs(cube.frame.cell[1])
-    P = jax.lax.complex(cube.Q, cube.U)
-    step = np.array([[half, 0.0], [0.0, half]])
-    change = [(_at(P, places + d, cube.frame) - _at(P, places - d, cube.frame)) / (2.0 * half) for d in step]
+    steps = np.array([[half, 0.0], [0.0, half]])
+    change = [(_polarized(cube, places + d) - _polarized(cube, places - d)) / (2.0 * half) for d in steps]
     column, row = (np.clip(np.rint(x), 0, n - 1).astype(int) for x, n in zip(
         pixels(places, cube.frame), (shape[1], shape[0]), strict=True
     ))  # fmt: skip
     known = np.all(np.asarray(cube.mask), axis=0)[row, column]
     return SliceSpectra(
         intensity=_at(cube.I, places, cube.frame),
-        polarization=_at(P, places, cube.frame),
+        polarization=_polarized(cube, places),
         change=jnp.stack(change),
         usable=jnp.asarray(inside(places, cube.frame, shape) & known),
         offset=jnp.asarray(geometry.offset, cube.I.dtype),
@@ -92,8 +91,12 @@ def sampled(cube: StokesCube, geometry: SliceGeometry, beam: Beam) -> SliceSpect
     )
 
 
+def _polarized(cube: StokesCube, places: HostArray) -> Array:
+    return jax.lax.complex(*(_at(x, places, cube.frame) for x in (cube.Q, cube.U)))
+
+
 def _at(images: Array, places: HostArray, frame: SkyFrame) -> Array:
-    column, row = (jnp.asarray(x, images.real.dtype) for x in pixels(places, frame))
+    column, row = (jnp.asarray(x, images.dtype) for x in pixels(places, frame))
     found = jax.vmap(lambda image: map_coordinates(image, [row, column], order=1, mode="nearest"))(images)
     return jnp.moveaxis(found, 0, -1)
 

@@ -46,27 +46,27 @@ class SliceFit(eqx.Module):
 class PointRotation(eqx.Module):
     """Rotation of each point of the slices; meaningless where not `valid`."""
 
-    rm: Float[Array, "slice point"]
-    rm_error: Float[Array, "slice point"]
+    rm: Float[Array, "*slice point"]
+    rm_error: Float[Array, "*slice point"]
     """From noise alone."""
-    evpa0: Float[Array, "slice point"]
-    evpa0_error: Float[Array, "slice point"]
+    evpa0: Float[Array, "*slice point"]
+    evpa0_error: Float[Array, "*slice point"]
     """From noise alone."""
-    valid: Bool[Array, "slice point"]
+    valid: Bool[Array, "*slice point"]
 
 
 class SliceSlopes(eqx.Module):
     """Straight lines along slices, with the correlation of the noise; not determined where the errors are infinite."""
 
-    rm: Float[Array, " slice"]
+    rm: Float[Array, "*slice"]
     """[rad/m^2 per rad]."""
-    rm_error: Float[Array, " slice"]
-    evpa0: Float[Array, " slice"]
+    rm_error: Float[Array, "*slice"]
+    evpa0: Float[Array, "*slice"]
     """[rad per rad]."""
-    evpa0_error: Float[Array, " slice"]
+    evpa0_error: Float[Array, "*slice"]
 
     @property
-    def significance(self) -> Float[Array, " slice"]:
+    def significance(self) -> Float[Array, "*slice"]:
         """Modulus of the change of the rotation measure over its error; zero where not determined."""
         return jnp.abs(self.rm) / self.rm_error
 

@@ -1,9 +1,17 @@
-"""Figures: maps, spectra with their models, Faraday spectra, posteriors, and what else could explain the data."""
+"""Figures: maps, gradients, spectra with their models, Faraday spectra, posteriors, what else could explain the data."""
 
 from physics.faraday.plotting.aliases import plot_aliases
+from physics.faraday.plotting.gradients import plot_gradient
 from physics.faraday.plotting.maps import plot_rotation
 from physics.faraday.plotting.posteriors import plot_posterior
 from physics.faraday.plotting.spectra import plot_polarization
 from physics.faraday.plotting.synthesis import plot_faraday_spectrum
 
-__all__ = ["plot_aliases", "plot_faraday_spectrum", "plot_polarization", "plot_posterior", "plot_rotation"]
+__all__ = [
+    "plot_aliases",
+    "plot_faraday_spectrum",
+    "plot_gradient",
+    "plot_polarization",
+    "plot_posterior",
+    "plot_rotation",
+]
