@@ -10,8 +10,9 @@ from jaxtyping import Array, Bool, Float
 from physics.faraday.images.beams import Beam, beam_covariance
 from physics.types import HostArray
 
-JITTER = 1e-3
-"""Variance of each point that no other shares, relative to its own: points far closer than a beam are nearly one."""
+JITTER = 1e-2
+"""Variance of each point that no other shares, relative to its own. Without it points far closer than a beam would be
+known to agree exactly, and a line would follow their least differences, which a curve makes too."""
 
 
 def beam_correlation(places: HostArray, beam: Beam) -> HostArray:

@@ -59,7 +59,7 @@ class JetPath:
     def position_angle(self, s: Any) -> HostArray:
         """Return the position angle of the path at the arc length s, north through east [rad]."""
         east, north = np.moveaxis(self.direction(s), -1, 0)
-        return np.arctan2(east, north)
+        return np.asarray(np.arctan2(east, north))
 
     def coordinates(self, east: Any, north: Any) -> tuple[HostArray, HostArray]:
         """Return the arc length of the nearest point of the path and the distance from it, positive to the right [rad].
@@ -76,7 +76,7 @@ class JetPath:
         along = self.direction(s)
         offset = places - self.position(s)
         s = np.clip(s + np.sum(offset * along, axis=-1), 0.0, self.length)
-        return s, offset[..., 1] * along[..., 0] - offset[..., 0] * along[..., 1]
+        return np.asarray(s), np.asarray(offset[..., 1] * along[..., 0] - offset[..., 0] * along[..., 1])
 
 
 def _smooth(points: HostArray, distance: HostArray) -> HostArray:

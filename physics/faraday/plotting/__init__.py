@@ -1,4 +1,4 @@
-"""Figures: maps, gradients, spectra with their models, Faraday spectra, posteriors, what else could explain the data."""
+"""Figures: maps, gradients, spectra and models, Faraday spectra, posteriors, and what else could explain the data."""
 
 from physics.faraday.plotting.aliases import plot_aliases
 from physics.faraday.plotting.gradients import plot_gradient

@@ -34,7 +34,7 @@ def plot_gradient(
 
     slices = result.slices if isinstance(result, GradientTest) else result
     tested = isinstance(result, GradientTest)
-    figure = Figure(figsize=(11.5 if tested else 7.5, 6.5), layout="constrained")
+    figure = Figure(figsize=(11.5 if tested else 7.5, 6.8), layout="constrained")
     grid = figure.add_gridspec(2, 2 if tested else 1, width_ratios=(3, 2) if tested else None)
     upper = figure.add_subplot(grid[0, 0])
     lower = figure.add_subplot(grid[1, 0], sharex=upper)
@@ -48,7 +48,7 @@ def plot_gradient(
     along = slices.direction == "along"
     lower.set_xlabel("distance along the path [mas]" if along else "distance from the path, to its right [mas]")
     upper.tick_params(labelbottom=False)
-    upper.legend(fontsize="small", loc="best")
+    upper.legend(fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False)
     if isinstance(result, GradientTest):
         _nulls(figure.add_subplot(grid[:, 1]), result)
     return saved(figure, path, overwrite=overwrite)

@@ -85,7 +85,7 @@ def test_generalised_fit_is_the_textbook_formula_and_says_when_it_cannot_be():
     rho = np.exp(-0.5 * (x[:, None] - x[None]) ** 2)
     used = np.arange(9) != 4
     X = np.stack([np.ones(9), 1e9 * x], axis=-1)
-    C = (errors[:, None] * errors[None] * (0.999 * rho + 0.001 * np.eye(9)))[used][:, used]
+    C = (errors[:, None] * errors[None] * (0.99 * rho + 0.01 * np.eye(9)))[used][:, used]
     covariance = np.linalg.inv(X[used].T @ np.linalg.solve(C, X[used]))
     y[4], errors[4] = np.nan, np.nan
     arrays = [jnp.asarray(a) for a in (X, y, errors, rho)]
@@ -149,7 +149,7 @@ def test_slopes_are_those_of_the_truth(source, significant):
 
 def test_a_change_far_above_the_noise_has_the_least_p_value(significant):
     assert float(significant.p_value) == pytest.approx(1 / 40)
-    assert float(significant.statistic) > 10
+    assert float(significant.statistic) > 3
     assert significant.null_statistics.shape == (39,)
     # The largest of a few nearly normal numbers.
     assert 0.5 < float(jnp.median(significant.null_statistics)) < 3.0
@@ -224,7 +224,7 @@ def test_a_plane_has_the_gradient_of_the_truth(source):
         ({"path": PATH[:1]}, ValueError, "path: expected at least two points"),
         ({"path": np.zeros((2, 2))}, ValueError, "path: expected finite points"),
         ({"path": PATH * u.m}, UnitsError, "path"),
-        ({"path": PATH + 1.9 * MAS}, ValueError, "path: no slice has three valid points"),
+        ({"path": PATH * [1, -1] - np.array([0.0, 1.4]) * MAS}, ValueError, "path: no slice has three valid points"),
         ({"direction": "around"}, ValueError, "direction"),
         ({"spacing": 0.0}, ValueError, "spacing"),
         ({"half_width": -1.0}, ValueError, "half_width"),
