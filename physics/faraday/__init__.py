@@ -19,6 +19,9 @@ from physics.faraday.fits.bounds import RotationBound, cramer_rao
 from physics.faraday.fits.calibration import EvpaError
 from physics.faraday.fits.rotation import fit_rotation
 from physics.faraday.fits.rotation_fit import RotationFit
+from physics.faraday.gradients.path import JetPath
+from physics.faraday.gradients.plane import PlaneFit, fit_plane
+from physics.faraday.gradients.significance import GradientSlices, GradientTest, gradient_slices, gradient_test
 from physics.faraday.images.alignment import Alignment, align
 from physics.faraday.images.components import CleanComponents
 from physics.faraday.images.core_shift import CoreShift, fit_core_shift
@@ -31,9 +34,6 @@ from physics.faraday.images.rest_frame import RestFrameMap, rest_frame_rm
 from physics.faraday.images.rotation_map import RotationMap
 from physics.faraday.images.sky_frame import SkyFrame
 from physics.faraday.images.spectral_index import SpectralIndexMap, spectral_index
-from physics.faraday.gradients.path import JetPath
-from physics.faraday.gradients.plane import PlaneFit, fit_plane
-from physics.faraday.gradients.significance import GradientSlices, GradientTest, gradient_slices, gradient_test
 from physics.faraday.inference import sample
 from physics.faraday.io.cube import write_cube
 from physics.faraday.io.depth import write_faraday_cube, write_peak_maps
@@ -87,8 +87,8 @@ __all__ = [
     "HalfNormalPrior",
     "IntensityModel",
     "InternalDispersion",
-    "NoiseModel",
     "JetPath",
+    "NoiseModel",
     "NormalPrior",
     "ObservationRecord",
     "Parameter",
