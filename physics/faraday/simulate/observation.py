@@ -1,6 +1,5 @@
 """Images that an instrument makes of a model sky."""
 
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -12,6 +11,7 @@ from jaxtyping import Array, Complex, Float
 from physics import units
 from physics.faraday.images.beams import Beam, beam_area, beam_of, convolved, white_noise_gain
 from physics.faraday.images.cube import StokesCube
+from physics.faraday.images.displacement import displaced
 from physics.faraday.simulate.sky import Sky
 from physics.numerics import checks
 from physics.types import HostArray, PRNGKey, Real
@@ -67,7 +67,8 @@ def observe(
     nu = nu[order]
     cell = sky.frame.cell
     images = miscalibrated(sky.images(nu), errors)
-    images = images if shift is None else moved(images, errors.shift, cell)
+    if shift is not None:
+        images = displaced(images, jnp.stack([_pixels(errors.shift, cell).astype(images.dtype)] * 3, axis=1))
     sigma = jnp.broadcast_to(level.astype(images.dtype)[:, None], (len(nu), 3))
     white = jax.random.normal(key, images.shape, images.dtype)
     if beams is not None:
@@ -106,23 +107,9 @@ def miscalibrated(images: Float[Array, "channel 3 y x"], errors: ChannelErrors) 
     return gain[:, None, None, None] * jnp.stack([images[:, 0], P.real, P.imag], axis=1)
 
 
-def moved(
-    images: Float[Array, "channel stokes y x"], shift: Float[Array, "channel 2"], cell: tuple[float, float]
-) -> Float[Array, "channel stokes y x"]:
-    """Return images moved to the east and north, by a phase of their Fourier transform; what leaves comes back.
-
-    Args:
-        images: of any Stokes parameters.
-        shift: of each channel [rad].
-        cell: steps in RA and Dec from pixel to pixel [rad].
-    """
-    y, x = images.shape[-2:]
-    steps = (shift / jnp.asarray(cell, shift.dtype)[None]).astype(images.dtype)
-    columns = jnp.asarray(np.fft.rfftfreq(x), images.dtype)[None] * steps[:, :1]
-    rows = jnp.asarray(np.fft.fftfreq(y), images.dtype)[None] * steps[:, 1:]
-    phase = -2.0 * math.pi * (rows[:, :, None] + columns[:, None, :])[:, None]
-    transform = jnp.fft.rfft2(images)
-    return jnp.fft.irfft2(transform * jax.lax.complex(jnp.cos(phase), jnp.sin(phase)), s=(y, x))
+def _pixels(shift: Array, cell: tuple[float, float]) -> Array:
+    # (east, north) as rows and columns.
+    return jnp.stack([shift[:, 1] / cell[1], shift[:, 0] / cell[0]], axis=-1)
 
 
 def _errors(evpa_offset: Any, leakage: Any, gain: Any, shift: Any, order: HostArray) -> ChannelErrors:

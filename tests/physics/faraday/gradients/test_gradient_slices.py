@@ -178,6 +178,20 @@ def test_widths_are_stated_and_narrow_slices_flagged(source, significant):
     assert slices.to_quantity("width").unit == u.rad
 
 
+def test_figures_show_slices_with_their_beam_and_the_nulls(tmp_path, significant):
+    figure = faraday.plot_gradient(significant, tmp_path / "gradient.png")
+    upper, lower, right = figure.axes
+    assert "rad m" in upper.get_ylabel()
+    assert "deg" in lower.get_ylabel()
+    assert "mas" in lower.get_xlabel()
+    assert len(upper.get_legend().get_texts()) == int(significant.slices.determined.sum())
+    assert "p = 0.025 from 39" in right.get_title()
+    assert (tmp_path / "gradient.png").stat().st_size > 10_000
+    with pytest.raises(FileExistsError):
+        faraday.plot_gradient(significant, tmp_path / "gradient.png")
+    assert len(faraday.plot_gradient(significant.slices).axes) == 2
+
+
 def test_slices_along_the_jet_follow_it(source):
     observed, maps = source
     slices = faraday.gradient_slices(observed.cube, maps, path=PATH, direction="along")
