@@ -27,6 +27,7 @@ from physics.faraday.images.components import CleanComponents
 from physics.faraday.images.core_shift import CoreShift, fit_core_shift
 from physics.faraday.images.cube import StokesCube
 from physics.faraday.images.flags import PixelFlag
+from physics.faraday.images.map_blocks import fit_map_in_blocks
 from physics.faraday.images.maps import fit_map
 from physics.faraday.images.noise import NoiseModel
 from physics.faraday.images.offsets import EvpaOffsets, fit_offsets
@@ -138,6 +139,7 @@ __all__ = [
     "fit_core_shift",
     "fit_intensity",
     "fit_map",
+    "fit_map_in_blocks",
     "fit_offsets",
     "fit_plane",
     "fit_rotation",

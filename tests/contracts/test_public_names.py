@@ -99,6 +99,7 @@ PROMISED = {
         "fit_core_shift",
         "fit_intensity",
         "fit_map",
+        "fit_map_in_blocks",
         "fit_offsets",
         "fit_plane",
         "fit_rotation",

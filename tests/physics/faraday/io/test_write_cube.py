@@ -1,21 +1,19 @@
-"""Cubes written and read back, spectra of their pixels, components of maps in catalogues, and memory."""
+"""Cubes written and read back, spectra of their pixels, and memory."""
 
 import os
 import subprocess
 import sys
 from dataclasses import replace
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.wcs import WCS
 
 from physics import faraday
-from physics.constants import DEGREE, MILLIARCSECOND
+from physics.constants import MILLIARCSECOND
 from physics.errors import DataFormatError
 from physics.faraday.simulate import frame
 
@@ -101,42 +99,6 @@ def test_spectrum_of_a_pixel_and_many_in_a_table(tmp_path):
             cube.spectrum(x, y)
     with pytest.raises(ValueError, match="masked in every channel"):
         replace(cube, mask=jnp.zeros(SHAPE, bool)).spectrum(3, 2)
-
-
-@pytest.fixture(scope="module")
-def mapped():
-    simulated = faraday.simulate.small_source(key=jax.random.key(3), size=48)
-    return simulated.cube, faraday.fit_map(simulated.cube)
-
-
-@pytest.mark.slow
-def test_catalogue_of_the_peaks_of_a_map(tmp_path, mapped):
-    cube, maps = mapped
-    (x, y), *others = faraday.polarized_peaks(maps)
-    brightness = np.where(maps.valid, maps.polarized_intensity, 0.0)
-    assert (y, x) == np.unravel_index(brightness.argmax(), brightness.shape)
-    for other in others:
-        assert np.hypot(other[0] - x, other[1] - y) * 0.1 >= 0.69
-    rows = faraday.rmtable_rows(maps, cube)
-    faraday.write_rmtable(rows, tmp_path / "t.fits")
-    table = faraday.read_rmtable(tmp_path / "t.fits")
-    assert len(table["rm"]) == 1 + len(others)
-    assert table["rm"][0] == pytest.approx(float(maps.rm[y, x]), rel=1e-6)
-    assert table["rm_err"][0] == pytest.approx(float(maps.rm_error[y, x]), rel=1e-6)
-    turn = table["derot_polangle"][0] * DEGREE - float(maps.evpa0[y, x])
-    assert np.cos(2 * turn) == pytest.approx(1.0, abs=1e-6)
-    place = WCS(fits.Header.fromstring(cube.frame.header)).pixel_to_world(x, y)
-    there = SkyCoord(table["ra"][0] * u.deg, table["dec"][0] * u.deg)
-    assert there.separation(place).to_value("mas") < 1e-3
-    np.testing.assert_allclose(table["beam_maj"] * 3.6e6, 0.8, rtol=1e-6)
-    (chosen,) = faraday.rmtable_rows(maps, cube, pixels=[(x, y)])
-    assert chosen["rm"] == rows[0]["rm"]
-    with pytest.raises(ValueError, match=r"pixels: expected valid pixels of the map, got \(0, 0\)"):
-        faraday.rmtable_rows(maps, cube, pixels=[(0, 0)])
-    with pytest.raises(ValueError, match="cube: expected images of the shape"):
-        faraday.rmtable_rows(maps, cube.rows(0, 8))
-    with pytest.raises(ValueError, match="separation"):
-        faraday.polarized_peaks(maps, separation=0.0)
 
 
 PROGRAM = """
