@@ -152,12 +152,12 @@ def not_a_spike_list(folder):
     "case",
     [
         no_frequency,
-        different_shapes,
-        missing_directory,
+        pytest.param(different_shapes, marks=pytest.mark.slow),
+        pytest.param(missing_directory, marks=pytest.mark.slow),
         empty_directory,
         empty_spike_list,
-        empty_spike_file,
-        not_a_spike_list,
+        pytest.param(empty_spike_file, marks=pytest.mark.slow),
+        pytest.param(not_a_spike_list, marks=pytest.mark.slow),
     ],
 )
 def test_bad_input_is_named_and_leaves_nothing(tmp_path, case):
