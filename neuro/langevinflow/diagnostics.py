@@ -10,12 +10,36 @@ from jaxtyping import Array, Float
 
 from neuro.data import SpikeTrials
 from neuro.langevinflow.config import some_trials
+from neuro.langevinflow.landscape import (
+    Landscape,
+    PrincipalPaths,
+    RestingPoint,
+    landscape,
+    principal_paths,
+    resting_point,
+)
 from neuro.langevinflow.latents import Latents
-from neuro.langevinflow.model import LangevinFlow, Model, a_model
+from neuro.langevinflow.model import Model, a_model, physical
 from neuro.langevinflow.objective import Batch, whole_batch
+from neuro.langevinflow.waves import WaveSpectrum, wave_spectrum
 from physics.numerics import checks
 from physics.numerics.likelihood import poisson_log_likelihood
 from physics.types import PRNGKey
+
+__all__ = [
+    "Frequencies",
+    "Landscape",
+    "PrincipalPaths",
+    "RestingPoint",
+    "ShuffleTest",
+    "WaveSpectrum",
+    "frequencies",
+    "landscape",
+    "principal_paths",
+    "resting_point",
+    "shuffle_test",
+    "wave_spectrum",
+]
 
 
 class Frequencies(NamedTuple):
@@ -41,8 +65,7 @@ def frequencies(model: Model) -> Frequencies:
     Raises:
         TypeError: the model is not of the physical mode.
     """
-    if not isinstance(model, LangevinFlow):
-        raise TypeError(f"model: expected one of mode 'physical', a LangevinFlow, got {type(model).__name__}")
+    model = physical(model)
     sites = model.config.sites
     stiffness = model.potential.stiffness(sites)[:, : sites // 2 + 1]
     omega = model.potential.omega[:, None] * jnp.sqrt(stiffness)

@@ -201,6 +201,10 @@ class LangevinFlow(eqx.Module):
         nothing = jnp.zeros((bins, 0), self.config.array_dtype)
         return self.decode(self._latents(path, nothing)), path
 
+    def unscaled(self, position: Float[Array, " latent"]) -> Float[Array, "channel site"]:
+        """Return z of a `Latents.position`, which is in units of the prior spread."""
+        return position.reshape(self.config.channels, -1) * self._spread()[:, None]
+
     def _bin(self, state: LangevinState) -> Path:
         return Path(state.position, state.velocity / self.potential.omega[:, None])
 
@@ -245,4 +249,11 @@ def a_model(model: object) -> Model:
         raise TypeError(
             f"model: expected a LangevinFlow model, as LangevinFlow.for_trials makes it; got {type(model).__name__}"
         )
+    return model
+
+
+def physical(model: object) -> LangevinFlow:
+    """Return `model`; `TypeError` unless it is of the physical mode with dynamics."""
+    if not isinstance(model, LangevinFlow):
+        raise TypeError(f"model: expected one of mode 'physical', a LangevinFlow, got {type(model).__name__}")
     return model

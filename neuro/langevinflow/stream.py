@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, Int, Key
 from neuro.langevinflow.decoder import log_counts
 from neuro.langevinflow.dynamics import posterior_path, prior_path
 from neuro.langevinflow.encoder import gru_step
-from neuro.langevinflow.model import LangevinFlow
+from neuro.langevinflow.model import LangevinFlow, physical
 from neuro.langevinflow.prediction import draw_keys, whole_counts
 from physics.numerics import checks
 from physics.numerics.langevin import LangevinState
@@ -52,8 +52,7 @@ class Stream(eqx.Module):
             TypeError: the model is not of the physical mode, or has no dynamics.
             ValueError: the model is not causal, or a number is not positive.
         """
-        if not isinstance(model, LangevinFlow):
-            raise TypeError(f"model: expected one of mode 'physical', a LangevinFlow, got {type(model).__name__}")
+        physical(model)
         if not model.config.causal:
             raise ValueError("model: a stream needs Config(causal=True), this model reads the whole trial first")
         checks.positive_integer(trials, "trials")
