@@ -21,6 +21,7 @@ CONTROLS = ("feedback", "open")
 DECODERS = ("transformer", "mlp", "linear")
 DECODES = ("zv", "zvh")
 TRANSFORMS = ("sqrt", "raw")
+OBSERVATIONS = ("poisson", "negative_binomial", "gaussian")
 SCHEDULES = ("cosine", "plateau", "constant")
 
 
@@ -89,6 +90,9 @@ class Config:
     decode: str = "zv"
     """What the decoder reads. "zvh" adds the encoder's state, which lets it bypass the dynamics: report
     `diagnostics.shuffle_test` with it. In forward bins the last observed state is repeated."""
+    observation: str = "poisson"
+    """How counts scatter about the expected ones: "poisson"; "negative_binomial", of variance larger than the mean by a
+    learned dispersion times its square; or "gaussian", with a learned standard deviation; both by neuron."""
     heads: int = 2
     feed_forward_width: int = 512
 
@@ -256,6 +260,7 @@ _CHOICES = {
     "decoder": DECODERS,
     "decode": DECODES,
     "count_transform": TRANSFORMS,
+    "observation": OBSERVATIONS,
     "schedule": SCHEDULES,
 }
 
@@ -282,6 +287,7 @@ _PHYSICAL_ONLY = (
     "hidden_width",
     "decoder",
     "decode",
+    "observation",
     "warm_up_steps",
 )
 _OPTIONAL = ("observed_bins", "forward_bins", "bin_width", "patience", "clip_norm")

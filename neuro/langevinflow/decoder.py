@@ -12,6 +12,7 @@ from neuro.langevinflow.config import Config
 from physics.types import PRNGKey
 
 LOG_COUNT_CAP = 10.0
+INITIAL_LOG_DISPERSION = -2.0
 
 
 class Mixer(eqx.Module):
@@ -60,6 +61,8 @@ class Decoder(eqx.Module):
 
     body: Mixer | eqx.nn.Linear | None
     readout: eqx.nn.Linear
+    log_spread: Float[Array, " neuron"] | None
+    """Of the observation, beside its mean: logarithm of the dispersion or of the standard deviation of counts."""
 
     def __init__(self, config: Config, mean_rate: np.ndarray, *, key: PRNGKey) -> None:
         """Draw the parameters; `mean_rate` [Hz] of every neuron is what the readout starts from."""
@@ -73,6 +76,12 @@ class Decoder(eqx.Module):
             width = config.hidden_width
         readout = eqx.nn.Linear(width, len(mean_rate), dtype=dtype, key=readout_key)
         self.readout = eqx.tree_at(lambda layer: layer.bias, readout, jnp.asarray(np.log(mean_rate), dtype))
+        start = {
+            "poisson": None,
+            "negative_binomial": np.full(len(mean_rate), INITIAL_LOG_DISPERSION),
+            "gaussian": 0.5 * np.log(mean_rate * config.filled()[2]),
+        }[config.observation]
+        self.log_spread = None if start is None else jnp.asarray(start, dtype)
 
     def __call__(self, tokens: Float[Array, "time token"]) -> Float[Array, "time neuron"]:
         """Return the logarithm of the rate in Hz."""

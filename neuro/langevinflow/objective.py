@@ -15,8 +15,8 @@ from jaxtyping import Array, Bool, Float, Int
 from neuro.data import SpikeTrials
 from neuro.langevinflow.autoencoder import RecurrentAutoencoder
 from neuro.langevinflow.model import Model
+from neuro.langevinflow.observation import log_likelihood
 from neuro.langevinflow.official.model import OfficialFlow
-from physics.numerics.likelihood import poisson_log_likelihood
 from physics.types import PRNGKey
 
 
@@ -91,7 +91,7 @@ def unread_loss(
             unread = unread.at[:observed, :held_in].set(dropped)
         log_expected, kl = model(inputs, key=draw_key)
         unread = unread & mask
-        nll = -jnp.sum(poisson_log_likelihood(counts, log_expected, unread))
+        nll = -jnp.sum(log_likelihood(model, counts, log_expected, unread))
         return nll, jnp.sum(unread, dtype=log_expected.dtype), Terms(nll, *kl)
 
     nll, entries, terms = jax.vmap(one)(*batch, jax.random.split(key, batch.counts.shape[0]))
@@ -116,7 +116,7 @@ def evidence(model: Model, batch: Batch, key: PRNGKey) -> tuple[Float[Array, " t
             latents, kl = model.infer(encoded, key=own, step_kl="consistent")
         else:
             latents, kl = model.infer(encoded, key=own)
-        likelihood = jnp.sum(poisson_log_likelihood(counts, model.decode(latents), mask))
+        likelihood = jnp.sum(log_likelihood(model, counts, model.decode(latents), mask))
         bound = jnp.full_like(likelihood, jnp.nan) if isinstance(model, RecurrentAutoencoder) else likelihood - kl.total
         return bound, likelihood
 

@@ -143,14 +143,17 @@ def encoded_counts(model: Model, counts: Array, factor: int) -> Encoded:
 
 
 def whole_counts(model: Model, counts: Real) -> Float[Array, "trial time neuron"]:
-    """Return counts of many trials in the model's dtype; `ValueError` unless they are such."""
+    """Return counts of many trials in the model's dtype; `ValueError` unless they are such.
+
+    They have to be whole except for a normal distribution of counts, which has no such idea of them.
+    """
     known = array(counts, "", "counts")
     if known.ndim != 3 or known.shape[2] != model.held_in:
         raise ValueError(
             f"counts: expected the shape (trial, observed bins, {model.held_in} held-in neurons), got {known.shape}"
         )
     known = checks.nonnegative(known, "counts")
-    if not checks.is_traced(known):
+    if not checks.is_traced(known) and model.config.observation != "gaussian":
         bad = np.argwhere(np.asarray(known) % 1 != 0)
         if len(bad):
             index = tuple(int(i) for i in bad[0])

@@ -74,7 +74,9 @@ def _together(function: Callable[..., PyTree], arrays: list[Array], batch: tuple
 @eqx.filter_jit
 def _in_turn(function: Callable[..., PyTree], pieces: list[Array], batch: tuple[int, ...]) -> PyTree:
     result = jax.lax.map(lambda piece: jax.vmap(function)(*piece), pieces)
-    return _unflatten(jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), result), batch)
+    return _unflatten(
+        jax.tree.map(lambda leaf: leaf.reshape(leaf.shape[0] * leaf.shape[1], *leaf.shape[2:]), result), batch
+    )
 
 
 def _unflatten(result: PyTree, batch: tuple[int, ...]) -> PyTree:

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 from astropy import units
 from jaxprs import computed_dtypes
+from scipy import stats
 
 from neuro import langevinflow as lf
 from neuro.data import SpikeTrials
 from neuro.langevinflow.decoder import Mixer, log_counts
 from neuro.langevinflow.encoder import gru_step, project
 from neuro.langevinflow.objective import Batch, coordinated_dropout, evidence, unread_loss
+from neuro.langevinflow.observation import log_likelihood
 from physics.numerics.likelihood import poisson_log_likelihood
 
 TINY = lf.Config(
@@ -57,7 +59,10 @@ def loss_and_gradient(model, batch, key):
 @pytest.mark.parametrize(
     ("changes", "sizes"),
     [
-        ({"decoder": "transformer", "scheme": "obabo", "substeps": 2}, {"forward": 2, "held_out": 2}),
+        (
+            {"decoder": "transformer", "scheme": "obabo", "substeps": 2, "observation": "negative_binomial"},
+            {"forward": 2, "held_out": 2},
+        ),
         (
             {"decoder": "mlp", "control": "open", "decode": "zvh", "causal": True, "count_transform": "raw"},
             {"bins": 1, "neurons": 1, "trials": 1, "silent": True},
@@ -75,6 +80,30 @@ def test_loss_and_gradient_are_finite_and_of_the_model_s_dtype(changes, sizes):
         model.encoder(jnp.ones((data.observed_bins, data.held_in), model.config.dtype)), key=jax.random.key(0)
     )
     assert latents.position.shape == (data.counts.shape[1], 12)
+
+
+@pytest.mark.parametrize("observation", ["negative_binomial", "gaussian"])
+def test_counts_scatter_as_configured(observation, small):
+    _, data = small
+    model, _ = make(dataclasses.replace(TINY, observation=observation), forward=1, held_out=2)
+    spread = jnp.log(jnp.array([0.3, 0.5, 1.0, 2.0, 0.1], jnp.float32))
+    model = eqx.tree_at(lambda m: m.decoder.log_spread, model, spread)
+    log_expected = np.random.default_rng(0).normal(size=(7, 5)).astype(np.float32)
+    found = log_likelihood(model, data.counts[0], jnp.asarray(log_expected), data.mask[0])
+    counts, mean, wide = np.asarray(data.counts[0]), np.exp(log_expected), np.exp(np.asarray(spread))
+    if observation == "gaussian":
+        expected = stats.norm.logpdf(counts, mean, wide)
+    else:
+        expected = stats.nbinom.logpmf(counts, 1.0 / wide, 1.0 / (1.0 + wide * mean))
+    np.testing.assert_allclose(found, expected, rtol=2e-4, atol=2e-4)
+    half = np.full((1, 6, 3), 0.5)
+    if observation == "gaussian":
+        assert np.all(np.isfinite(lf.predict_rates(model, half, samples=2, key=jax.random.key(0))))
+    else:
+        with pytest.raises(ValueError, match="counts: expected whole numbers"):
+            lf.predict_rates(model, half, samples=2, key=jax.random.key(0))
+    with pytest.raises(ValueError, match="observation: expected one of 'poisson'"):
+        dataclasses.replace(TINY, observation="binomial")
 
 
 def test_training_in_32_bit_stays_in_32_bit_beside_64_bit_enabled(small):

@@ -101,3 +101,9 @@ def test_index_batches_cover_everything_once():
     kept = np.concatenate([indices[mask] for indices, mask in parts])
     np.testing.assert_array_equal(kept, order)
     assert parts[-1][1].tolist() == [True, True, True, False]
+
+
+def test_results_without_elements_keep_their_shape_over_many_chunks():
+    found = batching.chunked_map(lambda x: (x, x[:0]), jnp.ones((5, 3)), core_ndim=1, chunk_size=2)
+    assert found[0].shape == (5, 3)
+    assert found[1].shape == (5, 0)
