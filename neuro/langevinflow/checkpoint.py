@@ -29,6 +29,7 @@ from physics.types import PRNGKey
 
 FORMAT = "physneuro LangevinFlow"
 VERSION = 2
+_TIMES = ("seconds", "cpu_seconds")
 _DAMAGE = (AttributeError, KeyError, TypeError, ValueError, RuntimeError, EOFError)
 """What a damaged file makes readers raise."""
 
@@ -78,7 +79,8 @@ def save(path: str | os.PathLike[str], run: TrainingRun, *, overwrite: bool = Fa
 def save_progress(path: str | os.PathLike[str], progress: Progress, origin: Origin) -> None:
     """Write all that a run needs to go on, in the place of an older file."""
     state = progress.state
-    more = {"origin": dataclasses.asdict(origin), "met": progress.met, "seconds": progress.seconds}
+    times = {name: getattr(progress, name) for name in _TIMES}
+    more = {"origin": dataclasses.asdict(origin), "met": progress.met, "times": times}
     rest = (state.optimizer, state.step)
     _write(path, progress.best, state.model, progress.history, overwrite=True, more=more, rest=rest)
 
@@ -138,7 +140,8 @@ def load_progress(path: str | os.PathLike[str], model: Model, origin: Origin) ->
             _end(file)
             met = tuple((float(nll), float(kl)) for nll, kl in training["met"])
             state = type(state)(last, *rest)
-            return Progress(state, best, _history(header), met, float(training["seconds"]))
+            times = {name: float(training["times"][name]) for name in _TIMES}
+            return Progress(state, best, _history(header), met, **times)
         except _DAMAGE as error:
             raise DataFormatError(f"{path}: the saved run is damaged or incomplete: {error}") from error
 

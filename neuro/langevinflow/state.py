@@ -24,7 +24,9 @@ class History:
     """What was measured after each epoch; every field has one number per epoch."""
 
     seconds: tuple[float, ...] = ()
-    """Wall time since the start of the run, compilation included."""
+    """Wall time since the start of the run, compilation included; of a run that was stopped, without the breaks."""
+    cpu_seconds: tuple[float, ...] = ()
+    """CPU time of the process in that time, over all its threads."""
     train_nll: tuple[float, ...] = ()
     """Mean over the epoch of the negative log likelihood per unread entry [nats], with the log factorial."""
     kl: tuple[float, ...] = ()
@@ -74,6 +76,7 @@ class Progress:
     """Training loss and KL of the steps of the epoch under way."""
     seconds: float = 0.0
     """Wall time so far."""
+    cpu_seconds: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)

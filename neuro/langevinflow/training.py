@@ -115,13 +115,13 @@ class _Course:
 
     def run(self, progress: Progress, bar: "tqdm.tqdm") -> Progress:
         """Return the end of the run."""
-        began = time.perf_counter() - progress.seconds
+        watch = _Watch(progress)
         progress = dataclasses.replace(progress, state=sharding.replicate(progress.state, devices=self.devices))
         patience = progress.best.config.patience
         while (done := len(progress.history)) < self.epochs:
             if patience is not None and done and done - 1 - progress.history.best_epoch >= patience:
                 break
-            progress = self._epoch(progress, began)
+            progress = self._epoch(progress, watch)
             met = progress.history
             bar.set_postfix(
                 train=f"{met.train_nll[-1]:.4f}",
@@ -134,7 +134,7 @@ class _Course:
             self.keeper.write(progress)
         return progress
 
-    def _epoch(self, progress: Progress, began: float) -> Progress:
+    def _epoch(self, progress: Progress, watch: "_Watch") -> Progress:
         """Return the progress after the rest of an epoch."""
         step_key, order_key, validation_key = jax.random.split(self.key, 3)
         state, history, config = progress.state, progress.history, progress.best.config
@@ -148,15 +148,14 @@ class _Course:
             state, terms = train_step(state, self.train, chosen, valid, step_key, settings.at(position))
             met.append((terms.nll, terms.kl))
             if self.keeper is not None and self.keeper.due:
-                seconds = time.perf_counter() - began
-                self.keeper.write(dataclasses.replace(progress, state=state, met=_numbers(met), seconds=seconds))
+                self.keeper.write(dataclasses.replace(progress, state=state, met=_numbers(met), **watch.read()))
         nll, kl = (float(x) for x in np.mean(_numbers(met), axis=0))
         held, elbo = validate(state.model, self.validation, validation_key, self.devices)
         if not math.isfinite(nll + kl + held):
             raise ConvergenceError(f"the loss is not finite in epoch {len(history)}: lower learning_rate or clip_norm")
-        seconds = time.perf_counter() - began
+        times = watch.read()
         history = history.with_epoch(
-            seconds=seconds,
+            **times,
             train_nll=nll,
             kl=kl,
             kl_weight=float(settings.kl_weight[-1]),
@@ -164,7 +163,20 @@ class _Course:
             validation_elbo=elbo,
         )
         best = state.model if history.best_epoch == len(history) - 1 else progress.best
-        return Progress(state, best, history, seconds=seconds)
+        return Progress(state, best, history, **times)
+
+
+class _Watch:
+    """Wall and CPU time of a run, its earlier parts included."""
+
+    def __init__(self, progress: Progress) -> None:
+        """Go on from the times of `progress`."""
+        self.wall = time.perf_counter() - progress.seconds
+        self.cpu = time.process_time() - progress.cpu_seconds
+
+    def read(self) -> dict[str, Any]:
+        """Return the times so far, by the names of the fields of `History`."""
+        return {"seconds": time.perf_counter() - self.wall, "cpu_seconds": time.process_time() - self.cpu}
 
 
 def _numbers(met: Sequence[tuple[Any, Any]]) -> tuple[tuple[float, float], ...]:

@@ -192,7 +192,7 @@ def test_the_bound_uses_the_consistent_kl(trials, start):
 
 def test_one_step_is_adam_with_the_penalty_in_the_gradient(trials, start):
     config = dataclasses.replace(CONFIG, weight_decay=0.5)
-    settings = epoch_settings(config, History(*[(1.0, 1.0)] * 6), per_epoch=3, epochs=9).at(2)
+    settings = epoch_settings(config, History(*[(1.0, 1.0)] * 7), per_epoch=3, epochs=9).at(2)
     np.testing.assert_allclose(settings, (0.5 * config.kl_weight, 0.25, 1e-2), rtol=1e-6)
     batch = Batch(trials.counts[:16], trials.mask[:16])
     indices, valid, key = jnp.arange(16, dtype=jnp.int32), jnp.ones(16, bool), jax.random.key(0)

@@ -105,7 +105,7 @@ def test_the_step_is_32_bit_throughout_with_64_bit_enabled(run, trials, start):
 
 
 def settings_of(config, epoch, losses=None):
-    history = History(*[tuple(losses or [1.0] * epoch)] * 6)
+    history = History(*[tuple(losses or [1.0] * epoch)] * 7)
     return epoch_settings(config, history, per_epoch=5, epochs=40)
 
 
