@@ -19,7 +19,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
 ]
-exclude_patterns = ["_build", "**.ipynb_checkpoints", "jupyter_execute"]
+exclude_patterns = ["_build", "benchmarks/*-table.md", "**.ipynb_checkpoints", "jupyter_execute"]
 nitpicky = False
 default_role = "literal"
 
