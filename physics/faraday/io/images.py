@@ -52,7 +52,7 @@ class _Image:
         return sum(others, first)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CubeFiles:
     """A cube that stays in its files and is read in blocks of rows; made by `open_cube`.
 

@@ -119,7 +119,6 @@ def _planes(path: Path, where: str, number: int, hdus: Any, axes: list[headers.A
     codes = _stokes(header, axes, where)
     parts = _parts(header, axes, where)
     _refuse_others(axes, where)
-    scale = headers.flux_scale(header, where)
     beams = headers.beams(hdus, header, len(frequency), len(codes), where)
     single = len(frequency) * len(codes) * len(parts) == 1
     noise = _noise(hdus, len(frequency), where)
@@ -132,7 +131,7 @@ def _planes(path: Path, where: str, number: int, hdus: Any, axes: list[headers.A
         transposed=sky[0] == "DE",
         kind="",
         frequency=0.0,
-        scale=scale,
+        scale=headers.flux_scale(header, where),
         beam=(0.0, 0.0, 0.0),
         grid=grid,
         header=celestial_header(header, grid, where),
@@ -149,15 +148,21 @@ def _planes(path: Path, where: str, number: int, hdus: Any, axes: list[headers.A
                 if kind in ("", "V"):
                     continue
                 place = {"FREQ": c, "STOKES": s, "COMPLEX": p}
+                one = _turned(common) if kind == "U" and cosmo else common
                 yield replace(
-                    common,
+                    one,
                     index=_index(axes, place, int(header["NAXIS"])),
                     kind=kind,
                     frequency=float(nu),
-                    scale=-scale if kind == "U" and cosmo else scale,
                     beam=headers.plane_beam(beams[c, s]),
                     sigma=noise.get((c, kind)),
                 )
+
+
+def _turned(plane: Plane) -> Plane:
+    # The COSMO convention counts angles the other way.
+    model = plane.components
+    return replace(plane, scale=-plane.scale, components=model and replace(model, flux=-model.flux))
 
 
 def _index(axes: list[headers.Axis], place: dict[str, int], naxis: int) -> tuple[int | slice, ...]:

@@ -65,6 +65,10 @@ class Visibilities(eqx.Module):
 
     units: ClassVar[dict[str, str]] = {"frequency": "Hz", "I": "Jy", "Q": "Jy", "U": "Jy", "time": "s"}
 
+    def to_quantity(self, name: str) -> Any:
+        """Return one of the fields listed in `units` as an astropy `Quantity`."""
+        return units.quantity(getattr(self, checks.one_of(name, list(self.units), "name")), self.units[name])
+
     @property
     def lambda_squared(self) -> Float[Array, " channel"]:
         """Squared wavelength of each channel [m^2]."""

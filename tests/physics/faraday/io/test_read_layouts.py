@@ -201,6 +201,10 @@ def test_components_stay_with_their_image(tmp_path, images):
     shown = q.restored(SHAPE, cube.frame, (1e-10, 1e-10, 0.0))
     np.testing.assert_allclose([shown[3, 4], shown[6, 2]], [1.2, 0.1], rtol=1e-6)
     assert float(shown.sum()) == pytest.approx(1.3, rel=1e-3)
+    fits.setval(tmp_path / "U.fits", "POLCCONV", value="COSMO")
+    turned = faraday.read_cube(tmp_path)
+    np.testing.assert_array_equal(turned.U, -cube.U)
+    np.testing.assert_array_equal(turned.components[0][2].flux, -cube.components[0][2].flux)
 
 
 def test_a_cube_in_its_files_gives_the_same_blocks(tmp_path, images):

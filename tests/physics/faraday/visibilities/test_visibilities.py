@@ -236,6 +236,7 @@ def test_comparison_of_the_truth_and_of_turned_angles(observed, model):
     assert np.all(np.asarray(result.explained[1:]) < 1.0)
     assert np.all(np.asarray(result.reduced_chi2[1:]) > 0.0)
     assert result.to_quantity("evpa_offset").unit == "rad"
+    assert observed.to_quantity("Q").unit == "Jy"
     with pytest.raises(ValueError, match="model"):
         faraday.compare_visibilities(observed, model[:2])
 
