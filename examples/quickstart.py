@@ -89,7 +89,7 @@ def sensitivity(folder: Path, *, smoke: bool) -> dict:
 def read_stokes(folder: Path | None, seed: int) -> tuple[faraday.StokesCube, faraday.simulate.RotationTruth | None]:
     """Return the images in `folder`, or a simulated observation with its truth."""
     if folder is not None:
-        return faraday.read_cube(folder), None
+        return faraday.read_cube(folder).to_common_beam(), None
     simulated = faraday.simulate.small_source(key=jax.random.key(seed))
     return simulated.cube, simulated.truth
 
