@@ -132,7 +132,7 @@ def plot_rasters(trials: SpikeTrials, rates: Real, *, trial_numbers: Sequence[in
             axes.axvline(trials.bin_width * trials.observed_bins, color="C0", linewidth=1.0, linestyle="--")
         axes.set_xlim(extent[:2])
     for axes, what in zip(panels[:, 0], ("spikes", "inferred rate"), strict=True):
-        axes.set_ylabel(f"{what}\nneuron, by time of its peak" + (", held-out above" if out else ""))
+        axes.set_ylabel(f"{what}\nneuron" + (" (held out above)" if out else ""))
     figure.colorbar(drawn, ax=panels[1], label="rate / highest of the neuron")
     return figure
 
