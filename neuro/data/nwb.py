@@ -126,9 +126,9 @@ _FORWARD = f"forward ({FORWARD} s unless given, 0 for no forecast)"
 
 
 def paths(path: PathLike | Sequence[PathLike]) -> list[Path]:
-    """Return the files that a path, a folder or a list of paths names; those of a folder in order of their names."""
+    """Return the files that a path, a folder or a list of paths names; of a folder those in and below it, in order."""
     listed = [Path(path)] if isinstance(path, str | os.PathLike) else [Path(one) for one in path]
-    found = [file for one in listed for file in (sorted(one.glob("*.nwb")) if one.is_dir() else [one])]
+    found = [file for one in listed for file in (sorted(one.rglob("*.nwb")) if one.is_dir() else [one])]
     if not found:
         raise FileNotFoundError(f"no NWB file (*.nwb) in {path}")
     return found

@@ -244,7 +244,8 @@ def test_a_test_file_beside_its_training_file(tmp_path):
     series = {"finger_vel": (ramp(np.arange(12000) / 1000), (0.0, 1000.0))}
     flags = {"heldout": np.array([False, True, False])}
     train = TRIALS | {"split": ["train", "val", "train", "none"]}
-    write(tmp_path / "b-train.nwb", trials=train, units=units_with(**flags), series=series)
+    (tmp_path / "sub-a").mkdir()
+    write(tmp_path / "sub-a" / "b-train.nwb", trials=train, units=units_with(**flags), series=series)
     held_in = {"id": np.array([0, 2]), "spike_times": SPIKES[::2], "obs_intervals": [np.array([[0.0, END]])] * 2}
     test = TRIALS | {"split": ["test"] * 4}
     write(tmp_path / "a-test.nwb", trials=test, units=held_in | {"heldout": np.zeros(2, bool)}, series=series)
