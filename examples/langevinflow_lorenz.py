@@ -276,14 +276,10 @@ def table(rows: list[Row], preset: str) -> str:
     return "\n".join([f"Preset `{preset}`, on {' and '.join(machines)}:", "", *lines])
 
 
-def page(rows: list[Row], args: argparse.Namespace) -> str:
-    """Return the tables of the runs that are configured as now, and what stands in them."""
-    now = {
-        (preset, model): digest(preset, configured(model, args), smoke=args.smoke)
-        for preset in PRESETS
-        for model in MODELS
-    }
-    rows = [row for row in rows if now.get((row.preset, row.model)) == row.configuration]
+def page(rows: list[Row]) -> str:
+    """Return the tables, of the latest configuration of each model, and what stands in them."""
+    latest = {(row.preset, row.model): row.configuration for row in rows}
+    rows = [row for row in rows if latest[row.preset, row.model] == row.configuration]
     present = dict.fromkeys(row.preset for row in rows)
     tables = [table([row for row in rows if row.preset == preset], preset) for preset in present]
     about = [f"- {model}: {ABOUT[model]}" for model in MODELS if any(row.model == model for row in rows)]
@@ -304,7 +300,7 @@ def main() -> None:
         print(f"{task}, {preset}, {model}, seed {seed}: {given}", flush=True)
     for target in filter(None, (args.out / "lorenz.md", args.table)):
         with files.replacing(target, overwrite=True) as temporary:
-            temporary.write_text(page(read_rows(path), args))
+            temporary.write_text(page(read_rows(path)))
 
 
 if __name__ == "__main__":
