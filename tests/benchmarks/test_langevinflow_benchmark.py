@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from neuro import data
+from neuro import data, metrics
 from neuro import langevinflow as lf
 from neuro.langevinflow.dynamics import prior_path, prior_start, quadratic_path
 from neuro.langevinflow.objective import Batch
@@ -89,3 +89,17 @@ def test_prediction(benchmark):
 
     predict()
     benchmark.pedantic(predict, rounds=3)
+
+
+def test_training_to_the_rates_of_a_lorenz_population(benchmark):
+    """CPU seconds of a whole run on the default population, compilation and validation included, and its score."""
+    trials = data.lorenz(key=jax.random.key(0))
+    model = lf.LangevinFlow.for_trials(trials, lf.Config(decoder="mlp"), key=jax.random.key(1))
+    before = time.process_time()
+    run = benchmark.pedantic(
+        lambda: lf.fit(model, trials, key=jax.random.key(2), epochs=30, progress=False), rounds=1, warmup_rounds=0
+    )
+    benchmark.extra_info["CPU seconds"] = time.process_time() - before
+    validation = trials.select(split="val")
+    rates = lf.predict_rates(run.model, validation.as_inputs()[0], key=jax.random.key(3))
+    benchmark.extra_info["R2 of the rates"] = metrics.rate_r2(truth=validation.expected_counts, rates=rates)

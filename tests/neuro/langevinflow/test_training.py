@@ -318,3 +318,22 @@ def test_the_same_calls_on_four_devices():
     command = [sys.executable, "-W", "error", "-c", FOUR_DEVICES]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_the_bound_itself_prefers_fewer_nats_than_the_rates_need():
+    """What docs/theory/langevinflow.md says of a KL weight of 1: a better bound, with worse rates."""
+    trials = data.lorenz(key=jax.random.key(0))
+    validation = trials.select(split="val")
+
+    def trained(weight):
+        config = lf.Config(decoder="mlp", kl_weight=weight, warm_up_steps=200)
+        model = lf.LangevinFlow.for_trials(trials, config, key=jax.random.key(1))
+        run = lf.fit(model, trials, key=jax.random.key(2), epochs=14, progress=False)
+        rates = lf.predict_rates(run.last, validation.as_inputs()[0], samples=20, key=jax.random.key(3))
+        return metrics.rate_r2(truth=validation.expected_counts, rates=rates), run.history
+
+    (tempered, low), (whole, full) = trained(0.1), trained(1.0)
+    assert full.validation_elbo[-1] > low.validation_elbo[-1] + 10.0
+    assert full.kl[-1] < 0.5 * low.kl[-1]
+    assert tempered > whole + 0.1
