@@ -327,9 +327,9 @@ def test_the_bound_itself_prefers_fewer_nats_than_the_rates_need():
     validation = trials.select(split="val")
 
     def trained(weight):
-        config = lf.Config(decoder="mlp", kl_weight=weight, warm_up_steps=200)
+        config = lf.Config(decoder="mlp", kl_weight=weight, warm_up_steps=100)
         model = lf.LangevinFlow.for_trials(trials, config, key=jax.random.key(1))
-        run = lf.fit(model, trials, key=jax.random.key(2), epochs=14, progress=False)
+        run = lf.fit(model, trials, key=jax.random.key(2), epochs=9, progress=False)
         rates = lf.predict_rates(run.last, validation.as_inputs()[0], samples=20, key=jax.random.key(3))
         return metrics.rate_r2(truth=validation.expected_counts, rates=rates), run.history
 
