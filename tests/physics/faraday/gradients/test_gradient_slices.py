@@ -265,3 +265,17 @@ def test_maps_of_other_images_and_empty_regions_are_named(source):
         fit_plane(maps, region=np.zeros((SIZE, SIZE), bool))
     with pytest.raises(ValueError, match="region"):
         fit_plane(maps, region=np.ones(3))
+
+
+def test_single_precision_agrees(source, significant):
+    observed, maps = source
+    cube, single = (
+        jax.tree.map(lambda x: x.astype(jnp.float32) if x.dtype == jnp.float64 else x, tree)
+        for tree in (observed.cube, maps)
+    )
+    slices = faraday.gradient_slices(cube, single, path=PATH, half_width=0.8 * MAS)
+    reference = significant.slices
+    assert slices.slopes.rm.dtype == slices.points.rm.dtype == jnp.float32
+    change = np.asarray(slices.slopes.rm) - np.asarray(reference.slopes.rm)
+    assert np.abs(change / np.asarray(reference.slopes.rm_error)).max() < 0.05
+    np.testing.assert_allclose(slices.slopes.rm_error, reference.slopes.rm_error, rtol=0.01)

@@ -1,5 +1,6 @@
 """A twin of NRAO 150: what the abstract reports of the source holds of it, and the analysis recovers it."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -25,8 +26,13 @@ def ridge(jet, distances):
 
 @pytest.fixture(scope="module")
 def observed():
+    """Images with a beam for each band, brought to one as those of an array are."""
     jet = simulate.nrao150_jet(size=SIZE, cell=0.07 * MAS)
-    return simulate.observe_jet(jet, key=jax.random.key(5), leakage=0.001, shift=0.01 * MAS, gain=0.05)
+    found = simulate.observe_jet(
+        jet, key=jax.random.key(5), beam=simulate.BAND_BEAMS, leakage=0.001, shift=0.01 * MAS, gain=0.05
+    )
+    together = (found.cube.to_common_beam(), found.perfect.to_common_beam())
+    return eqx.tree_at(lambda o: (o.cube, o.perfect), found, together)
 
 
 @pytest.fixture(scope="module")
