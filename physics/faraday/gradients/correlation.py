@@ -64,8 +64,8 @@ def generalised_fit(
     Source: derived in docs/theory/faraday-jets.md.
     """
     both = used[:, None] & used[None, :]
-    identity = jnp.eye(len(values), dtype=values.dtype)
-    whole = jnp.where(both, correlation, 0.0) * (1.0 - JITTER) + jnp.where(used, JITTER, 1.0)[:, None] * identity
+    own = jnp.where(used, jnp.asarray(JITTER, values.dtype), 1.0)
+    whole = jnp.where(both, correlation, 0.0) * (1.0 - JITTER) + jnp.diag(own)
     factor = jnp.linalg.cholesky(whole)
     weight = jnp.where(used, 1.0 / jnp.where(used, errors, 1.0), 0.0)
     columns = jnp.concatenate([design, jnp.where(used, values, 0.0)[:, None]], axis=1) * weight[:, None]

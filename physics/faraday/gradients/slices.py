@@ -120,7 +120,7 @@ def slopes(spectra: SliceSpectra, points: PointRotation) -> SliceSlopes:
 
 
 def _line(offset: Array, points: PointRotation, correlation: Array) -> SliceSlopes:
-    weight = jnp.where(points.valid, 1.0, 0.0)
+    weight = points.valid.astype(offset.dtype)
     total = jnp.maximum(jnp.sum(weight), 1.0)
     centred = offset - jnp.sum(weight * offset) / total
     design = jnp.stack([jnp.ones_like(offset), centred], axis=-1)
