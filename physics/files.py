@@ -36,8 +36,12 @@ def replacing(path: str | os.PathLike[str], *, overwrite: bool = False) -> Itera
 
 
 @contextmanager
-def publishing(folder: str | os.PathLike[str], names: Sequence[str], *, overwrite: bool = False) -> Iterator[Path]:
+def publishing(
+    folder: str | os.PathLike[str], names: Sequence[str], *, optional: Sequence[str] = (), overwrite: bool = False
+) -> Iterator[Path]:
     """Yield an empty scratch folder; on success move its files `names` to `folder`, which is made if it is missing.
+
+    Files `optional` are moved if they were made; one of an earlier run that is overwritten goes if it was not made.
 
     That the results can be written is known on entry, before the work; after a failure nothing is left.
 
@@ -47,7 +51,7 @@ def publishing(folder: str | os.PathLike[str], names: Sequence[str], *, overwrit
         PermissionError: nothing can be written there.
     """
     out = Path(folder)
-    present = [name for name in names if (out / name).exists()]
+    present = [name for name in (*names, *optional) if (out / name).exists()]
     if present and not overwrite:
         raise FileExistsError(f"{out} holds {', '.join(present)} already; pass overwrite to replace them")
     nearest = next(place for place in (out, *out.absolute().parents) if place.exists())
@@ -60,7 +64,10 @@ def publishing(folder: str | os.PathLike[str], names: Sequence[str], *, overwrit
     with tempfile.TemporaryDirectory() as scratch:
         yield Path(scratch)
         out.mkdir(parents=True, exist_ok=True)
-        for name in names:
+        made = [name for name in optional if (Path(scratch) / name).exists()]
+        for name in set(optional) - set(made):
+            (out / name).unlink(missing_ok=True)
+        for name in (*names, *made):
             with replacing(out / name, overwrite=overwrite) as temporary:
                 shutil.copyfile(Path(scratch) / name, temporary)
 

@@ -60,6 +60,20 @@ def test_results_are_published_together(tmp_path):
         raise AssertionError("the work was begun")
 
 
+def test_optional_results_are_published_where_they_were_made(tmp_path):
+    for made in (True, False):
+        with publishing(tmp_path, ["x.txt"], optional=["y.txt"], overwrite=not made) as folder:
+            (folder / "x.txt").write_text("1")
+            if made:
+                (folder / "y.txt").write_text("2")
+        # An earlier one does not stay beside new results.
+        assert (tmp_path / "y.txt").exists() == made
+    (tmp_path / "x.txt").unlink()
+    (tmp_path / "y.txt").touch()
+    with pytest.raises(FileExistsError, match=r"y.txt"), publishing(tmp_path, ["x.txt"], optional=["y.txt"]):
+        raise AssertionError("the work was begun")
+
+
 def test_failed_work_publishes_nothing(tmp_path):
     with pytest.raises(RuntimeError), publishing(tmp_path / "out", ["x.txt"]) as folder:  # noqa: PT012
         (folder / "x.txt").write_text("half")
