@@ -116,3 +116,21 @@ def test_clean_of_4096_spectra(benchmark, faraday_product, own):
     benchmark.pedantic(clean, rounds=3)
     benchmark.extra_info["iterations"] = iterations
     benchmark.extra_info["microseconds"] = 1e6 * benchmark.stats.stats.min / iterations if benchmark.stats else None
+
+
+@pytest.fixture(scope="module")
+def source():
+    return faraday.simulate.small_source(key=jax.random.key(0), size=128).cube
+
+
+def test_whole_map_of_128_by_128_pixels(benchmark, source):
+    """Selection, fits of the polarized pixels, fractions, spectral index, as `fit_map` gives them by default."""
+    faraday.fit_map(source)
+    maps = benchmark.pedantic(lambda: jax.block_until_ready(faraday.fit_map(source)), rounds=3)
+    assert maps.rm.shape == (128, 128)
+
+
+def test_offsets_from_a_map_of_128_by_128_pixels(benchmark, source):
+    maps = faraday.fit_map(source)
+    faraday.fit_offsets(source, maps)
+    benchmark.pedantic(lambda: jax.block_until_ready(faraday.fit_offsets(source, maps)), rounds=3)

@@ -49,7 +49,7 @@ def test_a_simulated_directory_gives_everything(tmp_path):
 def test_what_cannot_be_mapped_leaves_nothing(tmp_path):
     done = run(tmp_path / "none", "--out", tmp_path / "out")
     assert done.returncode == 1
-    assert "there is no directory" in done.stderr
+    assert "there is no file or directory" in done.stderr
     assert not (tmp_path / "out").exists()
 
 

@@ -116,7 +116,7 @@ def align(
         core_radius: of the ellipse about each core that is left out, in full widths at half maximum of the beam;
             zero compares everything, and is biased by the core.
         core: position (RA, Dec) of the core relative to the reference position, shape (2,) or (band, 2) [rad]; by
-            default the brightest pixel of each band.
+            default the peak of each band.
         threshold: least I of a pixel, in standard deviations.
         max_shift: largest displacement searched along each axis [rad]; by default two beams, at most an eighth of
             the image.
@@ -231,13 +231,27 @@ def _reach(max_shift: Any, beam: Beam, cell: tuple[float, float], shape: tuple[i
 def _core_pixels(core: Any, images: HostArray, cube: StokesCube) -> HostArray:
     # (band, 2) as (y, x).
     if core is None:
-        return np.stack([np.unravel_index(image.argmax(), image.shape) for image in images]).astype(float)
+        return np.stack([_peak(image) for image in images])
     place = np.asarray(checks.finite(units.array(core, "rad", "core"), "core"), float)
     if place.shape not in ((2,), (len(images), 2)):
         raise ValueError(f"core: expected the shape (2,) or ({len(images)}, 2), got {place.shape}")
     place = np.broadcast_to(place, (len(images), 2))
     x, y = (place[:, i] / cube.frame.cell[i] + cube.frame.reference[i] for i in range(2))
     return np.stack([y, x], axis=1)
+
+
+def _peak(image: HostArray) -> HostArray:
+    # (y, x) of the highest parabola through the logarithms of three pixels along each axis: exact for a Gaussian.
+    place = np.array(np.unravel_index(image.argmax(), image.shape))
+    result = place.astype(float)
+    for axis in range(2):
+        line = np.moveaxis(image, axis, 0)[:, place[1 - axis]]
+        i = place[axis]
+        if 0 < i < len(line) - 1 and line[i - 1 : i + 2].min() > 0:
+            left, middle, right = np.log(line[i - 1 : i + 2])
+            bend = left - 2.0 * middle + right
+            result[axis] += 0.5 * (left - right) / bend if bend < 0 else 0.0
+    return result
 
 
 def _all_bands(

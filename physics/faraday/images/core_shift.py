@@ -66,13 +66,14 @@ def fit_core_shift(alignment: Alignment, *, exponent: Real = None, core_error: R
 
     Args:
         alignment: of `align`, of at least three bands, or two with a given `exponent`; its `core` positions are the
-            brightest pixels unless better ones, of model components, were given to `align`.
+            peaks of the bands unless better ones, of model components, were given to `align`.
         exponent: a known k_r; None to fit it.
         core_error: standard deviation of each coordinate of a core position, independent from band to band [rad].
 
     Raises:
         UnitsError: a quantity has the wrong dimension.
-        ValueError: there are too few bands, or an argument is not what it should be.
+        ValueError: there are too few bands, no exponent between 0.2 and 5 fits best, or an argument is not what it
+            should be.
 
     Source: the law is that of Lobanov (1998); the fit is derived in docs/theory/faraday-images.md.
     """
@@ -99,6 +100,11 @@ def fit_core_shift(alignment: Alignment, *, exponent: Real = None, core_error: R
     frequency = alignment.frequency
     ratio = (frequency[np.array(others)], frequency[alignment.reference])
     omega, found, errors, chi2 = _fit(*ratio, data, covariance, fixed)
+    if exponent is None and not EXPONENTS[0] * 1.001 < float(found) < EXPONENTS[1] / 1.001:
+        raise ValueError(
+            f"alignment: the cores follow no law with an exponent between {EXPONENTS[0]:g} and {EXPONENTS[1]:g}; give "
+            "an exponent, better core positions, or a core_error"
+        )
     stretch = jnp.concatenate([jnp.full(2, scale, data.dtype), jnp.ones(1, data.dtype)])
     return CoreShift(
         omega=omega * scale,

@@ -121,4 +121,6 @@ def _header(maps: RotationMap) -> Any:
     header["HISTORY"] = f"bands of the channels: {settings.bands}"
     for file in maps.frame.files:
         header["HISTORY"] = f"from {file}"
+    for step in maps.frame.history:
+        header["HISTORY"] = step
     return header

@@ -70,6 +70,8 @@ def draw_colours(figure: Any, axes: Any, view: View, values: HostArray, colours:
     image = axes.imshow(
         shown, origin="lower", extent=_extent(view), cmap=name, vmin=low, vmax=high, interpolation="nearest"
     )
+    if not shown.count():
+        axes.annotate("no value in any pixel", (0.5, 0.96), xycoords="axes fraction", ha="center", va="top")
     bar = figure.colorbar(image, ax=axes, label=colours.label, shrink=0.9)
     if colours.scheme == "angle":
         bar.set_ticks(range(0, 181, 30))

@@ -92,6 +92,9 @@ def test_shifts_are_recovered_beside_a_core_that_moves():
     assert np.all(error.std(axis=0) < 0.08)
     np.testing.assert_allclose(error.std(axis=0), stated, rtol=0.5)
     assert found[0].correlation[0] > 0.98
+    # The peaks, between pixels: the core of the lower band and its shift, and the core of the reference.
+    expected = np.array([[1.0, 0.8] + INJECTED * [-1.0, 1.0], [0.0, 0.0]])
+    np.testing.assert_allclose(np.asarray(exact.core) / CELL, expected, rtol=0, atol=0.05)
     assert 50 < found[0].used[0].sum() < 600
 
 

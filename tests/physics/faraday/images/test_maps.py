@@ -497,3 +497,57 @@ def test_maps_may_be_made_with_a_noise_model(calibrated):
     for bad in ({"clean": -1.0}, {"d_term": np.nan}, {"independent": 0}):
         with pytest.raises(ValueError, match=next(iter(bad))):
             faraday.NoiseModel(**bad)
+
+
+@pytest.mark.parametrize("quantity", ["rm", "evpa0", "depolarization_class", "alias_log_odds_flat", "chi2"])
+def test_one_quantity_is_shown_with_beam_and_scale(calibrated, quantity):
+    _, maps = calibrated
+    figure = faraday.plot_map(maps, quantity, ticks=10 if quantity == "evpa0" else None)
+    axes, bar = figure.axes
+    image = axes.images[0].get_array()
+    np.testing.assert_array_equal(
+        ~np.ma.getmaskarray(image), np.isfinite(np.asarray(getattr(maps, quantity))) & np.asarray(maps.valid)
+    )
+    assert bar.get_ylabel()
+    assert axes.get_xlim()[0] > axes.get_xlim()[1]
+    assert len(axes.patches) == 1
+    # The bar is as long as it says.
+    length, unit = axes.texts[-1].get_text().split()
+    assert unit == "mas"
+    assert abs(np.ptp(axes.lines[0].get_xdata())) == pytest.approx(float(length))
+    ticks = [c for c in axes.collections if isinstance(c, LineCollection)]
+    assert len(ticks) == (quantity == "evpa0")
+    if quantity == "evpa0":
+        assert axes.images[0].get_clim() == (0.0, 180.0)
+        assert image.max() > 2.0
+
+
+def test_an_unknown_quantity_is_named(calibrated):
+    with pytest.raises(ValueError, match="quantity: expected one of 'rm'"):
+        faraday.plot_map(calibrated[1], "speed")
+
+
+def test_offsets_are_shown_by_band_in_degrees(offsets):
+    figure = faraday.plot_offsets(offsets)
+    assert len(figure.axes) == 4
+    points = figure.axes[1].containers[0].lines[0]
+    np.testing.assert_allclose(points.get_ydata(), np.degrees(offsets.offset[4:8]))
+    assert "deg" in figure.axes[0].get_ylabel()
+
+
+def test_spectral_index_is_shown_with_its_error(calibrated):
+    spectral = faraday.spectral_index(calibrated[0].cube)
+    figure = faraday.plot_spectral_index(spectral)
+    left, right = (np.ma.filled(axes.images[0].get_array(), np.nan) for axes in figure.axes[:2])
+    np.testing.assert_array_equal(left, spectral.alpha)
+    np.testing.assert_array_equal(right, spectral.alpha_error_noise)
+
+
+def test_float32_offsets_are_those_of_float64(calibrated, offsets):
+    source, _ = calibrated
+    cube = source.cube.astype("float32")
+    single = faraday.fit_offsets(cube, faraday.fit_map(cube))
+    assert single.offset.dtype == jnp.float32
+    np.testing.assert_array_less(
+        np.abs(np.asarray(single.offset) - np.asarray(offsets.offset)), 0.05 * np.asarray(offsets.offset_error)
+    )

@@ -193,7 +193,18 @@ def test_core_shift_says_what_it_needs():
         faraday.fit_core_shift(flat)
     with pytest.raises(ValueError, match="exponent"):
         faraday.fit_core_shift(data, exponent=0.0)
+    backwards = eqx.tree_at(lambda a: a.core, data, data.core.at[1].add(-MILLIARCSECOND))
+    with pytest.raises(ValueError, match="the cores follow no law"):
+        faraday.fit_core_shift(backwards)
     with pytest.raises(UnitsError, match="core_error"):
         faraday.fit_core_shift(data, core_error=1.0 * u.m)
     with pytest.raises(ValueError, match="frequency"):
         faraday.fit_core_shift(data).at(0.0)
+
+
+def test_core_shift_is_shown_along_its_direction():
+    data = an_alignment()
+    figure = faraday.plot_core_shift(data, faraday.fit_core_shift(data))
+    shown = figure.axes[0].containers[0].lines[0].get_ydata()
+    nu = np.asarray(data.frequency) / 1e9
+    np.testing.assert_allclose(shown, 3.0 * (nu ** (-1 / 1.2) - 43 ** (-1 / 1.2)), rtol=0, atol=1e-6)
