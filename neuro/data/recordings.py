@@ -117,7 +117,7 @@ def _matlab(path: str | os.PathLike[str], variable: str) -> HostArray:
         raise FileNotFoundError(f"no such file: {os.fspath(path)}")
     try:
         found = loadmat(path)
-    except (MatReadError, ValueError, TypeError, OSError, EOFError, NotImplementedError) as error:
+    except (MatReadError, ValueError, TypeError, IndexError, OSError, EOFError, NotImplementedError) as error:
         raise DataFormatError(f"{path}: not a MATLAB file before version 7.3, or a damaged one ({error})") from error
     if variable not in found:
         names = ", ".join(name for name in found if not name.startswith("__"))
