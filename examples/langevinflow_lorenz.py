@@ -40,9 +40,9 @@ MODELS = {
     "smoothing": None,
     "condition means": None,
     "recurrent": {"dynamics": "none", "decoder": "mlp", "epochs": 120},
-    "official": OFFICIAL | {"epochs": 100},
-    "official closed": CLOSED | {"epochs": 100},
-    "official closed long": CLOSED | {"epochs": 450},
+    "official": OFFICIAL | {"epochs": 20},
+    "official closed": CLOSED | {"epochs": 20},
+    "official closed long": CLOSED | {"epochs": 120},
     "physical": {"decoder": "mlp", "epochs": 60},
     "physical zvh": {"decoder": "mlp", "decode": "zvh", "epochs": 60},
 }
