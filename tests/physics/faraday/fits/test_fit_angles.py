@@ -84,6 +84,22 @@ def test_closed_form_to_rounding():
     np.testing.assert_allclose(fit.chi2, np.sum(w * (angle - evpa0 - rm * L) ** 2), rtol=1e-11)
 
 
+@pytest.mark.slow
+def test_covariance_is_the_spread_of_many_trials():
+    """Zero points drawn anew in each trial; 3 %, where the statistical error of a variance of 20,000 is 1 %."""
+    rng, trials = np.random.default_rng(21), 20_000
+    error, errors = np.full(16, 0.02), faraday.EvpaError()
+    band = np.repeat(np.arange(4), 4)
+    common = errors.band * rng.normal(size=(trials, 4))[:, band] + errors.channel * rng.normal(size=(trials, 16))
+    angle = 0.2 + 150.0 * L + common + error * rng.normal(size=(trials, 16))
+    fit = faraday.fit_angles(L, angle, error, max_rm=3000.0, zero_point_error=errors, rm_prior=None, maxima=1)
+    true = np.abs(np.asarray(fit.rm) - 150.0) < 2000.0
+    assert np.mean(true) > 0.999
+    turn = np.asarray(faraday.wrap_angle(fit.evpa0 - 0.2))
+    spread = np.cov(np.asarray(fit.rm)[true], turn[true])
+    np.testing.assert_allclose(spread, fit.covariance[0], rtol=0.03)
+
+
 def test_zero_point_errors_are_generalised_least_squares():
     rng = np.random.default_rng(4)
     error = rng.uniform(0.01, 0.05, 16)

@@ -96,6 +96,22 @@ def test_same_key_same_draws(thin):
 
 
 @pytest.mark.slow
+def test_single_precision_gives_the_same_posterior(thin):
+    _, q, u, double = thin
+    with jax.enable_x64(False):
+        post = faraday.sample(
+            faraday.ThinScreen, *(np.asarray(x, np.float32) for x in (L, q, u, SIGMA)), key=KEY, priors=PRIORS
+        )
+        short = post.summary()
+        assert post.values.dtype == jnp.float32
+        assert bool(jnp.all(post.converged))
+    exact = double.summary()
+    # Other draws of the same law: 5 errors of a mean of 400 independent ones.
+    assert np.all(np.abs(short.mean - exact.mean) < 5 * exact.sd * np.sqrt(2 / 400))
+    np.testing.assert_allclose(short.sd, exact.sd, rtol=0.15)
+
+
+@pytest.mark.slow
 def test_aliases_are_weighted_by_evidence():
     """Four narrow bands: several branches hold mass, and the draws fall among them as quadrature says."""
     p = faraday.ThinScreen(0.05, 0.4, 900.0)(BANDS)
