@@ -19,6 +19,7 @@ def run(*args):
     )
 
 
+@pytest.mark.slow
 def test_a_simulated_directory_gives_everything(tmp_path):
     out = tmp_path / "out"
     done = run("--smoke", "--z", 1.52, "--galactic-rm", -150, "--out", out)

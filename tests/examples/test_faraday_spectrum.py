@@ -38,6 +38,7 @@ def text(path):
     return path
 
 
+@pytest.mark.slow
 def test_a_file_gives_everything(tmp_path):
     out = tmp_path / "out"
     done = run(text(tmp_path / "source.txt"), "--out", out, "--smoke", "--models", "thin")

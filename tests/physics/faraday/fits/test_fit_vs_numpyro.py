@@ -13,6 +13,7 @@ from physics import faraday
 from physics.faraday.simulate import FOUR_BANDS
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("relaxed_promotion")
 def test_mean_and_spread_of_the_rotation_measure():
     L = np.asarray(faraday.lambda_squared(np.array(FOUR_BANDS)))
