@@ -22,10 +22,12 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Compile without optimisation for a test, its fixtures and its processes, except for those that run for minutes.
 
     Shapes are so small that nearly all time is compilation. What users run, optimised, is what the main job, the pages,
-    the slow tests and the benchmarks run.
+    the slow tests and the benchmarks run. Slow tests that mostly compile say `slow(optimized=False)`.
     """
     before = jax.config.read(FLAG)
-    quick = before or (item.get_closest_marker("slow") is None and "benchmark" not in item.fixturenames)
+    slow = item.get_closest_marker("slow")
+    optimized = "benchmark" in item.fixturenames or (slow is not None and slow.kwargs.get("optimized", True))
+    quick = before or not optimized
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(FLAG.upper(), str(int(quick)))
         jax.config.update(FLAG, quick)

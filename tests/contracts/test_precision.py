@@ -153,7 +153,7 @@ np.savez(OUT, values=values, rm=fit.rm, rates=rates)
 """
 
 
-@pytest.mark.slow
+@pytest.mark.slow(optimized=False)
 def test_every_room_gives_the_same_on_one_and_on_four_devices(tmp_path):
     results = []
     for count in (1, 4):

@@ -19,7 +19,7 @@ def run(*args):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.slow(optimized=False)
 def test_a_simulated_directory_gives_everything(tmp_path):
     out = tmp_path / "out"
     done = run("--smoke", "--z", 1.52, "--galactic-rm", -150, "--out", out)
@@ -54,7 +54,7 @@ def test_what_cannot_be_mapped_leaves_nothing(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.slow(optimized=False)
 def test_0235_is_mapped_with_its_flaws_named(tmp_path, observations):
     folder = observations / "faraday" / "0235+164_2022-08-01" / "fits"
     done = run(folder, "--z", 0.94, "--max-rm", 40000, "--out", tmp_path / "out")

@@ -38,7 +38,7 @@ def text(path):
     return path
 
 
-@pytest.mark.slow
+@pytest.mark.slow(optimized=False)
 def test_a_file_gives_everything(tmp_path):
     out = tmp_path / "out"
     done = run(text(tmp_path / "source.txt"), "--out", out, "--smoke", "--models", "thin")
@@ -68,7 +68,7 @@ def test_a_file_gives_everything(tmp_path):
     assert "unknown thick" in unknown.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.slow(optimized=False)
 def test_two_components_are_told_from_one(tmp_path):
     out = tmp_path / "out"
     done = run("--out", out)

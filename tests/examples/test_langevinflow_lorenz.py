@@ -41,12 +41,13 @@ def test_runs_are_appended_and_not_repeated(tmp_path):
     assert rows(out) == first
 
 
-@pytest.mark.slow
-def test_every_model_runs(tmp_path):
-    done = run("--out", tmp_path, "--smoke", "--tasks", "rates", "--seeds", 0)
+@pytest.mark.slow(optimized=False)
+def test_every_kind_of_model_runs(tmp_path):
+    kinds = ("smoothing", "recurrent", "official closed", "physical zvh")
+    done = run("--out", tmp_path, "--smoke", "--tasks", "rates", "--seeds", 0, "--models", *kinds)
     assert done.returncode == 0, done.stderr
     first = rows(tmp_path)
-    assert len(first) == 8
+    assert [row["model"] for row in first] == list(kinds)
     done = run("--out", tmp_path, "--smoke", "--models", "physical", "--tasks", "prediction", "--seeds", 0)
     assert done.returncode == 0, done.stderr
     assert rows(tmp_path)[:-1] == first

@@ -177,7 +177,7 @@ def finished(script, *options):
     return printed
 
 
-@pytest.mark.slow
+@pytest.mark.slow(optimized=False)
 def test_trained_models_of_a_recording(tmp_path):
     path = spike_list(tmp_path / "a.npz", tap=np.linspace(0.0, 1.0, 30))
     finished("nlb.py", path, "--out", tmp_path / "out", "--smoke", "--models", "gru", "langevin", "--seeds", 2)
@@ -211,7 +211,7 @@ def study_of(folder):
     return optuna.load_study(study_name="nlb", storage=f"sqlite:///{folder / 'study.db'}")
 
 
-@pytest.mark.slow
+@pytest.mark.slow(optimized=False)
 def test_a_search_goes_on_where_it_was_killed(tmp_path):
     pytest.importorskip("optuna")
     path = spike_list(tmp_path / "a.npz", trials=12, neurons=4, spikes=600)

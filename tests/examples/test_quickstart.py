@@ -83,7 +83,7 @@ def spikes(tmp_path_factory):
     return path
 
 
-@pytest.mark.slow
+@pytest.mark.slow(optimized=False)
 def test_smoke_run_on_simulated_input(tmp_path):
     done = quickstart("--out", tmp_path / "out", "--smoke", "--seed", 3)
     assert done.returncode == 0, done.stderr
@@ -182,7 +182,7 @@ def test_an_output_folder_that_cannot_be_made_is_known_before_the_work(tmp_path,
     assert "LangevinFlow" not in done.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.slow(optimized=False)
 def test_real_observation_and_recording(tmp_path, observations):
     """The core of 0235+164, and neurons of rat motor cortex that the model never read."""
     stokes = observations / "faraday" / "0235+164_2022-08-01" / "fits"

@@ -41,7 +41,7 @@ def test_sensitivity(tmp_path):
     assert not (tmp_path / "bad").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.slow(optimized=False)
 def test_design_climbs_to_the_best_of_a_scan(tmp_path):
     out = tmp_path / "out"
     done = run("tdi_design.py", "--out", out, "--smoke", "--start", 1e9)

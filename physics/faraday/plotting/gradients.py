@@ -97,5 +97,6 @@ def _nulls(axes: Any, result: GradientTest) -> None:
         axes.set_xscale("log")
     axes.set_xlabel("largest |slope| / error over the slices")
     axes.set_ylabel("simulations")
+    axes.yaxis.get_major_locator().set_params(integer=True)
     axes.set_title(f"p = {float(result.p_value):.3g} from {len(null)} simulations")
     axes.legend(fontsize="small")

@@ -241,7 +241,7 @@ lf.fit(model, trials, key=jax.random.key(2), progress=False, checkpoint=sys.argv
 """
 
 
-@pytest.mark.slow
+@pytest.mark.slow(optimized=False)
 def test_a_process_that_is_killed_at_random_moments_ends_with_the_same_bits(tmp_path):
     environment = os.environ | {
         "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "cache"),

@@ -62,7 +62,7 @@ def test_the_scan_gives_the_path_of_the_steps(potential, start, scheme, draws):
     np.testing.assert_allclose(single.position, expected.position, rtol=0, atol=2e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(optimized=False)
 def test_every_solver_draws_the_stationary_law(potential):
     start = jax.vmap(lambda x: prior_start(potential, x))(jax.random.normal(jax.random.key(2), (800, 2, *SHAPE)))
     keys = jax.random.split(jax.random.key(3), 800)

@@ -312,7 +312,7 @@ np.testing.assert_allclose(rates, alone, rtol=1e-3)
 """
 
 
-@pytest.mark.slow
+@pytest.mark.slow(optimized=False)
 def test_the_same_calls_on_four_devices():
     environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu"}
     command = [sys.executable, "-W", "error", "-c", FOUR_DEVICES]

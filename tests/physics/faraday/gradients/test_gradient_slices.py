@@ -98,7 +98,7 @@ def test_generalised_fit_is_the_textbook_formula_and_says_when_it_cannot_be():
     assert not few.coefficients.any()
 
 
-@pytest.mark.slow
+@pytest.mark.slow(optimized=False)
 def test_points_are_fitted_as_a_map_is(source):
     observed, maps = source
     geometry = sampling.along(faraday.JetPath(PATH), BEAM)

@@ -80,7 +80,7 @@ def test_a_displaced_gaussian_is_the_gaussian_elsewhere():
         np.testing.assert_allclose(image, sky((0.0, 0.0), d[::-1]), rtol=0, atol=4e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(optimized=False)
 def test_shifts_are_recovered_beside_a_core_that_moves():
     exact = align(two_bands(1e-6), realizations=3)
     np.testing.assert_allclose(pixels(exact.shift[0]), -INJECTED, rtol=0, atol=0.003)

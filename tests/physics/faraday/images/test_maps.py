@@ -543,7 +543,7 @@ def test_spectral_index_is_shown_with_its_error(calibrated):
     np.testing.assert_array_equal(right, spectral.alpha_error_noise)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(optimized=False)
 def test_float32_offsets_are_those_of_float64(calibrated, offsets):
     source, _ = calibrated
     cube = source.cube.astype("float32")

@@ -95,7 +95,7 @@ def test_same_key_same_draws(thin):
     assert truth.rm.shape == other.valid.shape
 
 
-@pytest.mark.slow
+@pytest.mark.slow(optimized=False)
 def test_single_precision_gives_the_same_posterior(thin):
     _, q, u, double = thin
     with jax.enable_x64(False):

@@ -90,7 +90,7 @@ def test_the_analysis_recovers_the_map_without_noise_and_its_gradients(observed,
     assert float(plane.angle_to(line.position_angle(middle))) < 30 * DEGREE
 
 
-@pytest.mark.slow
+@pytest.mark.slow(optimized=False)
 def test_errors_are_drawn_by_band_and_channel_and_kept():
     jet = simulate.helical_jet(viewing_angle=0.3, speed=0.9, size=16, cell=0.2 * MAS, samples=8)
     options = {"key": jax.random.key(0), "leakage": 0.01, "gain": 0.05, "shift": 0.02 * MAS, "evpa_error": (0.05, 0.0)}
