@@ -68,7 +68,7 @@ def test_a_file_gives_everything(tmp_path):
     assert "unknown thick" in unknown.stderr
 
 
-@pytest.mark.slow(optimized=False)
+@pytest.mark.slow
 def test_two_components_are_told_from_one(tmp_path):
     out = tmp_path / "out"
     done = run("--out", out)

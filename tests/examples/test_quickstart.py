@@ -182,7 +182,7 @@ def test_an_output_folder_that_cannot_be_made_is_known_before_the_work(tmp_path,
     assert "LangevinFlow" not in done.stderr
 
 
-@pytest.mark.slow(optimized=False)
+@pytest.mark.slow
 def test_real_observation_and_recording(tmp_path, observations):
     """The core of 0235+164, and neurons of rat motor cortex that the model never read."""
     stokes = observations / "faraday" / "0235+164_2022-08-01" / "fits"
