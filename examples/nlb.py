@@ -153,25 +153,14 @@ def submit(recording: Recording, chosen: Prediction, folder: Path) -> list[dict]
     return metrics.evaluate_nlb(target=recording.target, submission=folder / "submission.h5").to_list()
 
 
-def principal(latents: np.ndarray, number: int = 3) -> tuple[np.ndarray, np.ndarray]:
-    """Return the first principal components (trial, time, component) and their shares of the variance."""
-    flat = latents.reshape(-1, latents.shape[-1])
-    flat = flat - flat.mean(axis=0)
-    _, sizes, axes = np.linalg.svd(flat, full_matrices=False)
-    return (flat @ axes[:number].T).reshape(*latents.shape[:2], -1), (sizes**2 / np.sum(sizes**2))[:number]
-
-
 def draw_latents(trials: data.SpikeTrials, run: lf.TrainingRun, path: Path, key: jax.Array) -> None:
     """Draw principal components of the latents of scored trials, coloured by condition or behaviour."""
     from matplotlib.figure import Figure
 
-    model, (counts, _) = run.model, trials.as_inputs()
-    counts = counts.astype(model.config.array_dtype)
-    latents, _ = jax.vmap(lambda x, own: model.infer(model.encoder(x), key=own))(
-        counts, jax.random.split(key, len(trials))
-    )
-    state = latents.position if latents.position.shape[-1] else latents.encoder
-    parts, shares = principal(np.asarray(state, float))
+    found = lf.predict(run.model, trials.as_inputs()[0], samples=1, key=key)
+    state = found.position.mean if found.position.mean.shape[-1] else found.encoder
+    principal = lf.diagnostics.principal_paths(state, components=2)
+    parts, shares = np.asarray(principal.paths), np.asarray(principal.explained)
     color, label = coloring(trials)
     figure = Figure(figsize=(9.5, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1.0, 1.25))
