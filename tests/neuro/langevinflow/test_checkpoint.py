@@ -11,32 +11,20 @@ import time
 import jax
 import numpy as np
 import pytest
+from small_flow import CONFIG, small_trials
 
-from neuro import data
 from neuro import langevinflow as lf
 from neuro.langevinflow import training
 from physics.errors import DataFormatError
 
 pytestmark = pytest.mark.usefixtures("relaxed_promotion")
 
-CONFIG = lf.Config(
-    latent_width=12,
-    channels=2,
-    encoder_width=8,
-    hidden_width=12,
-    decoder="mlp",
-    batch_size=16,
-    epochs=3,
-    learning_rate=1e-2,
-    warm_up_steps=5,
-)
 KEY = jax.random.key(2)
 
 
 @pytest.fixture(scope="module")
 def trials():
-    made = data.lorenz(key=jax.random.key(0), conditions=10, trials=6, neurons=8, bins=10, base_hz=20.0)
-    return made.hold_out(every=4)
+    return small_trials()
 
 
 @pytest.fixture(scope="module")

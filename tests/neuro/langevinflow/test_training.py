@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import small_flow
 from jaxprs import computed_dtypes
 
 from neuro import data, metrics
@@ -24,24 +25,12 @@ from physics.errors import ConvergenceError
 
 pytestmark = pytest.mark.usefixtures("relaxed_promotion")
 
-CONFIG = lf.Config(
-    latent_width=12,
-    channels=2,
-    encoder_width=8,
-    hidden_width=12,
-    decoder="mlp",
-    batch_size=16,
-    epochs=4,
-    learning_rate=1e-2,
-    warm_up_steps=5,
-    patience=2,
-)
+CONFIG = dataclasses.replace(small_flow.CONFIG, epochs=4, patience=2)
 
 
 @pytest.fixture(scope="module")
 def trials():
-    made = data.lorenz(key=jax.random.key(0), conditions=10, trials=6, neurons=8, bins=10, base_hz=20.0)
-    return made.hold_out(every=4)
+    return small_flow.small_trials()
 
 
 @pytest.fixture(scope="module")
